@@ -1,0 +1,1 @@
+"""What the network knows and decides. Every app has the same rooms."""

@@ -1,0 +1,1 @@
+"""Audit records: kept, searched (ITI-19, ITI-20)."""

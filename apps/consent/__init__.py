@@ -1,0 +1,1 @@
+"""Directives, rules, and the gate that asks them."""

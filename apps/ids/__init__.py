@@ -1,0 +1,1 @@
+"""Identifiers that the network issues."""

@@ -1,0 +1,1 @@
+"""Facilities, nodes and their certificates, communities, assigning authorities, authentication."""

@@ -1,0 +1,1 @@
+"""The transactions of this app, one module each."""

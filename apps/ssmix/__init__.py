@@ -1,0 +1,1 @@
+"""SS-MIX2 storages: walk, validate, index, serve in place."""

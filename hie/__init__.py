@@ -1,0 +1,1 @@
+"""What every app shares: values, dialects, the pipeline, the sockets."""

@@ -1,0 +1,100 @@
+"""The road of every inbound message, whatever its dialect:
+
+    authenticate the caller -> read the message -> whose data is it? -> may they? -> execute -> record -> write the answer
+
+An answer never leaves before its audit record is durable: a verb that changes state is committed together with
+its record, every other record is committed before the answer is written. Where no record can be kept, the answer
+is an error (decision 0002).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.db import OperationalError
+from django.db import transaction as database
+from django.utils.module_loading import import_string
+
+from hie.exchange.connection import Connection
+from hie.exchange.trail import EXECUTE, AuditEntry, Trail
+from hie.exchange.transaction import Transaction
+from hie.values.errors import ExchangeError, Reason
+
+log = logging.getLogger("hie.exchange")
+
+
+@cache
+def _part(name: str) -> Any:
+    """The gate, the recorder and the authentication, named by dotted path in ``settings.EXCHANGE``."""
+    return import_string(settings.EXCHANGE[name])
+
+
+def answer(transaction: Transaction, message: Any, connection: Connection) -> Any:
+    """Answer one message that a door has recognised as this transaction; what comes back is the codec's.
+
+    Never raises: what cannot be done is answered with the dialect's own error and recorded.
+    """
+    trail = Trail(transaction=transaction, connection=connection)
+    try:
+        with _together(transaction):
+            result = _do(trail, message)
+            _part("recorder")(trail, transaction.audit.entries_of(trail.request, result, trail.subjects))
+        return transaction.codec.write_response(message, result)
+    except ExchangeError as error:
+        return _refuse(trail, message, error)
+    except OperationalError as busy:
+        log.warning("%s: the database is busy: %s", transaction.number, type(busy).__name__)
+        return _refuse(trail, message, ExchangeError(Reason.BUSY, "The database is busy; send the message again."))
+    except Exception:
+        log.exception("%s failed, record %s", transaction.number, trail.record_id)
+        return _refuse(trail, message, ExchangeError(Reason.INTERNAL, f"Internal error, record {trail.record_id}."))
+
+
+def record_refusal(connection: Connection, error: ExchangeError) -> ExchangeError:
+    """Keep the record of a message that no transaction could take; return the error that has to be answered."""
+    trail = Trail(transaction=None, connection=connection)
+    with contextlib.suppress(ExchangeError):
+        trail.caller = _part("authenticate")(connection)
+    return _record_failure(trail, error)
+
+
+def _together(transaction: Transaction) -> AbstractContextManager[None]:
+    return database.atomic() if transaction.changes else contextlib.nullcontext()
+
+
+def _do(trail: Trail, message: Any) -> Any:
+    transaction = trail.transaction
+    assert transaction is not None
+    trail.caller = _part("authenticate")(trail.connection)
+    trail.request = transaction.codec.read_request(message)
+    trail.subjects = transaction.subject(trail.request)
+    permit = _part("gate")(trail.caller, transaction.access, trail.subjects)
+    return transaction.execute(trail.request, permit)
+
+
+def _refuse(trail: Trail, message: Any, error: ExchangeError) -> Any:
+    assert trail.transaction is not None
+    return trail.transaction.codec.write_error(message, _record_failure(trail, error))
+
+
+def _record_failure(trail: Trail, error: ExchangeError) -> ExchangeError:
+    """Keep the record of a refused or failed message. Where even that fails, the sender learns that we are unable."""
+    description = "; ".join(finding.detail for finding in error.findings[:5])
+    outcome = error.reason.value.outcome or 8
+    try:
+        if trail.transaction is None:
+            entries: tuple[AuditEntry, ...] = (AuditEntry(action=EXECUTE),)
+        else:
+            entries = trail.transaction.audit.entries_of(trail.request, None, trail.subjects)
+        entries = tuple(replace(entry, outcome=outcome, description=description) for entry in entries)
+        _part("recorder")(trail, entries)
+    except Exception:
+        log.exception("no audit record could be kept, record %s", trail.record_id)
+        return ExchangeError(Reason.BUSY, "The message could not be recorded and was not answered; send it again.")
+    return error

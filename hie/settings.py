@@ -1,0 +1,187 @@
+"""Django's settings. What an operator may choose comes from the environment (``hie/environment.py``)."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.utils.translation import gettext_lazy as _
+
+from hie import environment
+
+BASE_DIR = environment.BASE_DIR
+DATA_DIR = environment.data_directory()
+
+SECRET_KEY = environment.text("HIE_SECRET_KEY") or environment.kept_once("secret_key", "secret")
+DEBUG = environment.flag("HIE_DEBUG")
+HOST_NAMES = [name.strip() for name in environment.text("HIE_HOST_NAMES").split(",") if name.strip()]
+ALLOWED_HOSTS = HOST_NAMES
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "hie.transport",
+    "apps.terminology",
+    "apps.network",
+    "apps.atna",
+    "apps.ids",
+    "apps.pix",
+    "apps.consent",
+    "apps.xds",
+    "apps.ssmix",
+]
+
+# The machine doors are mounted in front of this list (hie/wsgi.py); it serves people.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "hie.urls"
+WSGI_APPLICATION = "hie.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "hie" / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+
+def _database() -> dict[str, Any]:
+    """SQLite in the data directory, or PostgreSQL by URL. Reasons and figures: docs/decisions/0010."""
+    url = environment.text("HIE_DATABASE_URL")
+    if not url:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": DATA_DIR / "hie.sqlite3",
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": (
+                    "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA cache_size=-16000;PRAGMA mmap_size=268435456;"
+                ),
+            },
+        }
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgres", "postgresql"):
+        raise SystemExit("HIE_DATABASE_URL has to begin with postgresql://, or be empty for SQLite.")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": unquote(parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"server_side_binding": True, "prepare_threshold": 5},
+    }
+
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER_URL = environment.text("HIE_BROKER_URL")
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": BROKER_URL}
+    if BROKER_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# Background work: name -> (task by dotted path, seconds between two runs). The embedded worker and Celery's beat
+# both read this table.
+SCHEDULE: dict[str, tuple[str, int]] = {
+    "scan storages": ("apps.ssmix.tasks.scan_due_storages", 5),
+}
+CELERY_BROKER_URL = BROKER_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+
+# The parts of the pipeline that belong to apps, by dotted path (hie/exchange/pipeline.py).
+EXCHANGE = {
+    "authenticate": "apps.network.authentication.authenticate",
+    "gate": "apps.consent.gate.decide",
+    "recorder": "apps.atna.recorder.record",
+}
+
+# Where the bytes of a document lie, by the scheme of its locator (apps/xds/repository.py).
+CONTENT_STORES = {
+    "blob": "apps.xds.repository.open_blob",
+    "ssmix": "apps.ssmix.repository.open_file",
+}
+
+OID_ROOT = environment.text("HIE_OID_ROOT") or environment.kept_once("oid_root", "oid")
+AFFINITY_DOMAIN_OID = f"{OID_ROOT}.1"
+REPOSITORY_OID = f"{OID_ROOT}.6.1"
+HOME_COMMUNITY_OID = environment.text("HIE_HOME_COMMUNITY") or f"{OID_ROOT}.7"
+NETWORK_NAME = environment.text("HIE_NETWORK_NAME")
+CONSENT_DEFAULT = environment.text("HIE_CONSENT_DEFAULT")
+if CONSENT_DEFAULT not in ("opt-in", "opt-out"):
+    raise SystemExit("HIE_CONSENT_DEFAULT has to be opt-in or opt-out.")
+
+DOCUMENT_STORE = environment.text("HIE_DOCUMENT_STORE") or str(DATA_DIR / "documents")
+MAX_MESSAGE_BYTES = environment.number("HIE_MAX_MESSAGE_MB") * 1024 * 1024
+MAX_DOCUMENT_BYTES = environment.number("HIE_MAX_DOCUMENT_MB") * 1024 * 1024
+MAX_RESULTS = environment.number("HIE_MAX_RESULTS")
+SCAN_SECONDS = environment.number("HIE_SCAN_SECONDS")
+
+TLS_CERTIFICATE = environment.text("HIE_TLS_CERTIFICATE")
+TLS_KEY = environment.text("HIE_TLS_KEY")
+TLS_CLIENT_CA = environment.text("HIE_TLS_CLIENT_CA")
+MLLP_PLAIN = environment.flag("HIE_MLLP_PLAIN")
+
+LANGUAGE_CODE = environment.text("HIE_LANGUAGE")
+LANGUAGES = [("ja", _("Japanese")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "hie" / "locale"]
+TIME_ZONE = "Asia/Tokyo"
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "hie" / "static"]
+WHITENOISE_USE_FINDERS = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = 8 * 60 * 60
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": environment.text("HIE_LOG_LEVEL")},
+}

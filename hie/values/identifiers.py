@@ -1,0 +1,83 @@
+"""Identifiers and who issued them: HL7 v2 CX and HD, HL7 v3 II, XDS patient and unique ids (ITI TF-3 table 4.2.3.1.7-2)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+
+OID_PATTERN = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
+UUID_URN_PATTERN = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def is_oid(text: str) -> bool:
+    """Whether the text is an ISO object identifier of at most 64 characters (ITI TF-3: 4.2.3.1.7)."""
+    return len(text) <= 64 and OID_PATTERN.fullmatch(text) is not None
+
+
+def is_uuid_urn(text: str) -> bool:
+    """Whether the text is ``urn:uuid:`` with a UUID, as an entryUUID has to be."""
+    return UUID_URN_PATTERN.fullmatch(text) is not None
+
+
+def new_uuid_urn() -> str:
+    """A fresh random ``urn:uuid:`` in lower case."""
+    return f"urn:uuid:{uuid.uuid4()}"
+
+
+def uuid_oid(value: uuid.UUID) -> str:
+    """The OID of a UUID under the arc 2.25 (ITU-T X.667), which nobody has to register."""
+    return f"2.25.{value.int}"
+
+
+@dataclass(frozen=True, slots=True)
+class AssigningAuthority:
+    """Who issued an identifier: HL7 v2 HD. ``oid`` is the universal ID of type ISO; ``namespace`` the local name.
+
+    Either may be empty in a message; rows of ``apps.network`` always have both.
+    """
+
+    oid: str = ""
+    namespace: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.oid or self.namespace)
+
+    @property
+    def hd(self) -> str:
+        """``namespace^oid^ISO`` written with the sub-component separator, as in CX-4."""
+        return f"{self.namespace}&{self.oid}&ISO" if self.oid else self.namespace
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """One identifier of a person or thing: HL7 v2 CX, HL7 v3 II, FHIR Identifier.
+
+    type_code: CX-5 (``PI``, ``MR``, ``NH``) or, in an XDS referenceIdList, the CXi-5 URN.
+    """
+
+    value: str
+    assigning_authority: AssigningAuthority = AssigningAuthority()
+    type_code: str = ""
+
+    @property
+    def oid(self) -> str:
+        return self.assigning_authority.oid
+
+    @property
+    def xds_cx(self) -> str:
+        """``ID^^^&OID&ISO``: the form of XDS metadata, without the namespace (ITI TF-3 table 4.2.3.1.7-2)."""
+        return f"{self.value}^^^&{self.oid}&ISO"
+
+    @classmethod
+    def from_cx(cls, text: str) -> Identifier:
+        """Read ``ID^^^NS&OID&ISO^type`` in default delimiters. Missing parts are empty; nothing is checked."""
+        parts = text.split("^")
+        authority = (parts[3] if len(parts) > 3 else "").split("&")
+        return cls(
+            value=parts[0],
+            assigning_authority=AssigningAuthority(
+                oid=authority[1] if len(authority) > 1 else "", namespace=authority[0]
+            ),
+            type_code=parts[4] if len(parts) > 4 else "",
+        )

@@ -1,0 +1,81 @@
+"""Persons as messages describe them: names in three representations, addresses, telephones, insurance.
+
+HL7 v2 XPN, XAD, XTN, IN1; JAHIS and SS-MIX2 conventions (three name representations, whole address in XAD-8).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NameParts:
+    """One representation of a name. A name that came in one piece stands in ``family``."""
+
+    family: str = ""
+    given: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.family or self.given)
+
+    @property
+    def text(self) -> str:
+        return f"{self.family} {self.given}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class PersonName:
+    """A person's name: 漢字 (XPN-8 ``I``), カナ (``P``) and Latin letters (``A``)."""
+
+    ideographic: NameParts = NameParts()
+    phonetic: NameParts = NameParts()
+    alphabetic: NameParts = NameParts()
+
+    def __bool__(self) -> bool:
+        return bool(self.ideographic or self.phonetic or self.alphabetic)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address: postal code without hyphen, prefecture, city, the rest, or all of it in ``text`` (XAD-8)."""
+
+    postal_code: str = ""
+    prefecture: str = ""
+    city: str = ""
+    street: str = ""
+    text: str = ""
+    country: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.postal_code or self.prefecture or self.city or self.street or self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Insurance:
+    """A health insurance as IN1 carries it: 保険者番号, 記号, 番号, 枝番 as written, and its period (YYYYMMDD or "")."""
+
+    insurer_number: str = ""
+    symbol: str = ""
+    number: str = ""
+    branch: str = ""
+    valid_from: str = ""
+    valid_to: str = ""
+    plan_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demographics:
+    """What a facility says of a person.
+
+    birth_date: ``YYYYMMDD`` as sent, or a shorter date, or "". sex: HL7 table 0001 (``M F O U``) or "".
+    A field named in ``cleared`` came as ``""``: the sender deletes the value; an empty field leaves it alone.
+    """
+
+    name: PersonName = PersonName()
+    birth_date: str = ""
+    sex: str = ""
+    addresses: tuple[Address, ...] = ()
+    telephones: tuple[str, ...] = ()
+    insurances: tuple[Insurance, ...] = ()
+    death_time: str = ""
+    cleared: frozenset[str] = frozenset()

@@ -1,0 +1,1 @@
+"""Dialects: bytes to values and back. No Django, no socket, no asyncio."""
