@@ -81,7 +81,8 @@ def _database() -> dict[str, Any]:
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 "init_command": (
-                    "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA cache_size=-16000;PRAGMA mmap_size=268435456;"
+                    "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+                    "PRAGMA cache_size=-16000;PRAGMA mmap_size=268435456;"
                 ),
             },
         }
@@ -125,6 +126,7 @@ EXCHANGE = {
     "authenticate": "apps.network.authentication.authenticate",
     "gate": "apps.consent.gate.decide",
     "recorder": "apps.atna.recorder.record",
+    "activity": "apps.atna.services.record_activity",
 }
 
 # Where the bytes of a document lie, by the scheme of its locator (apps/xds/repository.py).

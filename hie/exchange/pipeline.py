@@ -64,6 +64,11 @@ def record_refusal(connection: Connection, error: ExchangeError) -> ExchangeErro
     return _record_failure(trail, error)
 
 
+def record_activity(*, start: bool) -> None:
+    """Keep the record that the application begins or ends (DICOM Application Activity 110100)."""
+    _part("activity")(start=start)
+
+
 def _together(transaction: Transaction) -> AbstractContextManager[None]:
     return database.atomic() if transaction.changes else contextlib.nullcontext()
 

@@ -1,4 +1,4 @@
-"""A transaction as a value. The endpoint, the consent question, the audit event and the documentation are read off it."""
+"""A transaction as a value: endpoint, consent question, audit event and documentation are read off it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Mllp:
 
 @dataclass(frozen=True, slots=True)
 class Soap:
-    """A door for SOAP 1.2 at ``/soap/<service>``: the wsa:Action asked and answered with; mtom for multipart/related."""
+    """A door for SOAP 1.2 at ``/soap/<service>``: the wsa:Action asked and answered with; mtom: multipart/related."""
 
     service: str
     action: str

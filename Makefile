@@ -1,0 +1,49 @@
+# The exchange's own commands. Everything is installed into .venv; nothing else on the machine is touched.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: run test check suite suite-production bench lock messages clean
+
+run: .venv/installed
+	@$(BIN)/python manage.py run_demonstration
+
+test: check suite suite-production
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	HIE_DATA_DIR=.test-data $(BIN)/python manage.py makemigrations --check --dry-run
+
+suite: .venv/installed-dev
+	@echo "== The suite on SQLite"
+	HIE_DATA_DIR=.test-data $(BIN)/python -m pytest -n 2 --dist loadfile
+
+suite-production: .venv/installed-dev
+	@echo "== The suite on PostgreSQL and Redis"
+	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile
+
+bench: .venv/installed-dev
+	$(BIN)/python -m bench
+
+lock: .venv/installed-dev
+	$(BIN)/pip-compile -q --no-header --no-emit-index-url --no-emit-trusted-host --strip-extras --no-annotate -o requirements.txt requirements.in
+	$(BIN)/pip-compile -q --no-header --no-emit-index-url --no-emit-trusted-host --strip-extras --no-annotate -o requirements-dev.txt requirements-dev.in
+
+.venv/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it: make run PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed, $(PYTHON) is another version."; exit 1; }
+	@echo "Making .venv"; $(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/installed: requirements.txt | .venv/python
+	@echo "Installing what the server needs (once)"; $(BIN)/pip install -q --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed | .venv/python
+	@echo "Installing what the tests need (once)"; $(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .test-data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
