@@ -28,8 +28,8 @@ bench: .venv/installed-dev
 	$(BIN)/python -m bench
 
 lock: .venv/installed-dev
-	$(BIN)/pip-compile -q --no-header --no-emit-index-url --no-emit-trusted-host --strip-extras --no-annotate -o requirements.txt requirements.in
-	$(BIN)/pip-compile -q --no-header --no-emit-index-url --no-emit-trusted-host --strip-extras --no-annotate -o requirements-dev.txt requirements-dev.in
+	$(BIN)/pip-compile -q --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-annotate -o requirements.txt requirements.in
+	$(BIN)/pip-compile -q --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-annotate -o requirements-dev.txt requirements-dev.in
 
 .venv/python:
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: install it, or name it: make run PYTHON=/path/to/python3.11"; exit 1; }
