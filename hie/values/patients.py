@@ -53,3 +53,17 @@ class CrossReferences:
     """The answer: identifiers in the requested domains, never the queried one. Empty: known, but nothing there."""
 
     identifiers: tuple[Identifier, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedOutcome:
+    """What a feed came to. regional_id: the person the identifiers stand under now, "" where nothing was done.
+
+    subsumed: regional ids that this feed joined into it. repeated: the same message had been carried out before,
+    and nothing was done. warnings: sentences for the sender, without patient data.
+    """
+
+    regional_id: str = ""
+    subsumed: tuple[str, ...] = ()
+    repeated: bool = False
+    warnings: tuple[str, ...] = ()

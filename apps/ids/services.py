@@ -1,0 +1,50 @@
+"""Issue and end regional identifiers. Every verb runs in the caller's database transaction."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.ids.models import RegionalIdentifier, RegionalIdentifierEvent
+
+RANDOM_BYTES = 16
+
+
+def issue_regional_id() -> str:
+    """A fresh regional id: 26 characters of base32 that carry 128 random bits.
+
+    The row stays for ever and the value is unique in the database, so a value is never issued a second time.
+    """
+    value = base64.b32encode(secrets.token_bytes(RANDOM_BYTES)).decode("ascii").rstrip("=")
+    RegionalIdentifier.objects.create(value=value)
+    return value
+
+
+def retire(value: str, *, reason: str) -> None:
+    """End a regional id without a successor; its value is never issued again.
+
+    Raises RegionalIdentifier.DoesNotExist where the value was never issued or is not active.
+    """
+    _end(value, RegionalIdentifier.Status.RETIRED, None, reason)
+
+
+def subsume(value: str, *, surviving: str, reason: str) -> None:
+    """End a regional id in favour of another active one, because both were issued to one person.
+
+    Raises RegionalIdentifier.DoesNotExist where either is not active.
+    """
+    survivor = RegionalIdentifier.objects.get(value=surviving, status=RegionalIdentifier.Status.ACTIVE)
+    _end(value, RegionalIdentifier.Status.SUBSUMED, survivor, reason)
+
+
+@transaction.atomic
+def _end(value: str, status: str, survivor: RegionalIdentifier | None, reason: str) -> None:
+    identifier = RegionalIdentifier.objects.get(value=value, status=RegionalIdentifier.Status.ACTIVE)
+    identifier.status = status
+    identifier.surviving = survivor
+    identifier.ended_at = timezone.now()
+    identifier.save(update_fields=["status", "surviving", "ended_at"])
+    RegionalIdentifierEvent.objects.create(identifier=identifier, status=status, surviving=survivor, reason=reason)
