@@ -1,1 +1,76 @@
-"""Tables of this app."""
+"""The kept audit record (ITI TF-2: 3.20): the DICOM message, and the columns by which it is found.
+
+A record has no foreign key: it outlives the facility, the user and the patient it speaks of. Rows are added and
+never changed; migration 0002 lets the database itself refuse UPDATE, DELETE and TRUNCATE (decision 0020).
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class Outcome(models.IntegerChoices):
+    """EventOutcomeIndicator (DICOM PS3.15 A.5.2.1)."""
+
+    SUCCESS = 0, _("Success")
+    MINOR_FAILURE = 4, _("Minor failure")
+    SERIOUS_FAILURE = 8, _("Serious failure")
+    MAJOR_FAILURE = 12, _("Major failure")
+
+
+class Action(models.TextChoices):
+    """EventActionCode."""
+
+    CREATE = "C", _("Create")
+    READ = "R", _("Read")
+    UPDATE = "U", _("Update")
+    DELETE = "D", _("Delete")
+    EXECUTE = "E", _("Execute")
+
+
+class AuditRecord(models.Model):
+    """One audit message and the columns it is searched by.
+
+    trail_uuid: the message answered; all records of one message share it, and an error names it to the sender.
+    Texts that a sender chose are unbounded columns: no length may keep a record from being kept.
+    """
+
+    record_uuid = models.UUIDField(_("record number"), unique=True)
+    trail_uuid = models.UUIDField(_("message number"))
+    occurred_at = models.DateTimeField(_("time"))
+    transaction = models.CharField(_("transaction"), max_length=32)
+    event_id = models.CharField(_("event"), max_length=16)
+    action = models.CharField(_("action"), max_length=1, choices=Action.choices)
+    outcome = models.PositiveSmallIntegerField(_("outcome"), choices=Outcome.choices)
+    caller_name = models.TextField(_("system"))
+    facility_code = models.CharField(_("facility"), max_length=10)
+    person_user_id = models.TextField(_("person"))
+    patient_regional_id = models.CharField(_("regional ID"), max_length=64)
+    patient_identifier = models.TextField(_("patient as sent"))
+    remote_address = models.TextField(_("network address"))
+    purpose = models.CharField(_("purpose of use"), max_length=16)
+    description = models.TextField(_("description"))
+    message = models.BinaryField(_("audit message"))
+
+    class Meta:
+        verbose_name = _("audit record")
+        verbose_name_plural = _("audit records")
+        ordering = ("-id",)
+        default_permissions = ("view",)
+        # Each answers one search of the admin, newest first. Partial where most rows would be noise:
+        # records without a patient, and records of success.
+        indexes = (
+            models.Index(
+                "patient_regional_id", "occurred_at", name="atna_patient", condition=~Q(patient_regional_id="")
+            ),
+            models.Index("facility_code", "occurred_at", name="atna_facility"),
+            models.Index("transaction", "occurred_at", name="atna_transaction"),
+            models.Index("outcome", "occurred_at", name="atna_outcome", condition=Q(outcome__gt=0)),
+            models.Index("occurred_at", name="atna_time"),
+            models.Index("trail_uuid", name="atna_trail"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.transaction or self.event_id} {self.record_uuid}"

@@ -12,6 +12,7 @@ class Connection:
     door: ``mllp``, ``mllps``, ``soap`` or ``rest``. address: ours as the sender called it (URL or host:port).
     remote: IP address of the peer. certificate: the peer's verified certificate in DER, or b"" without mutual TLS.
     claimed_name: ``facility|application`` (MSH-4|MSH-3) of an HL7 v2 message, else "".
+    called_name: the same of the receiver (MSH-6|MSH-5), under which the audit record names us (ITI TF-2: 3.9.5).
     assertion: the SAML assertion of a SOAP header as received, or b"".
     """
 
@@ -21,3 +22,4 @@ class Connection:
     certificate: bytes = b""
     claimed_name: str = ""
     assertion: bytes = b""
+    called_name: str = ""

@@ -113,6 +113,28 @@ class Rule:
             and (not self.last_date or (disclosure.date != "" and disclosure.date <= self.last_date))
         )
 
+    def concerns(self, facility_code: str) -> bool:
+        """Whether it can match anything of this facility."""
+        return not self.facilities or facility_code in self.facilities
+
+    def covers(self, other: Rule) -> bool:
+        """Whether it matches every record of one facility that the other rule matches, facilities aside.
+
+        Kinds and confidentiality match where one code is shared, so it covers a narrower set of them.
+        """
+        return (
+            _covers(self.kinds, other.kinds)
+            and _covers(self.confidentiality, other.confidentiality)
+            and _covers(self.entries, other.entries)
+            and (not self.first_date or self.first_date <= other.first_date)
+            and (not self.last_date or (other.last_date != "" and other.last_date <= self.last_date))
+        )
+
+
+def _covers(wide: frozenset[str], narrow: frozenset[str]) -> bool:
+    """Whether a condition is at least as wide as another. An empty set is the widest of all."""
+    return not wide or (bool(narrow) and narrow <= wide)
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -139,6 +161,23 @@ class Decision:
                 return False
         return allowed
 
+    def reveals(self, facility_code: str) -> bool:
+        """Whether the caller may learn that this facility knows the patient, as an answer of PIX would tell.
+
+        It may where the decision leaves open that some record of the facility can be disclosed: it is the
+        caller's own, or there is an opening (the default, an emergency, a permission) that concerns the facility
+        and that no denial in force covers wholly. What records the facility really has plays no part, so the
+        answer says nothing about them.
+        """
+        if self.own_facility and facility_code == self.own_facility:
+            return True
+        rules = [rule for rule in self.rules if rule.concerns(facility_code)]
+        openings = [rule for rule in rules if rule.permits]
+        if self.default or self.emergency:
+            openings.append(Rule(permits=True))
+        denials = [rule for rule in rules if not rule.permits and (rule.in_emergency or not self.emergency)]
+        return any(not any(denial.covers(opening) for denial in denials) for opening in openings)
+
 
 NOTHING = Decision(default=False)
 
@@ -162,6 +201,10 @@ class Permit:
 
     def allows(self, regional_id: str, disclosure: Disclosure) -> bool:
         return self.of(regional_id).allows(disclosure)
+
+    def reveals(self, regional_id: str, facility_code: str) -> bool:
+        """Whether an answer may show that this facility knows this patient (``Decision.reveals``)."""
+        return self.of(regional_id).reveals(facility_code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ def uuid_oid(value: uuid.UUID) -> str:
     return f"2.25.{value.int}"
 
 
+def masked(value: str) -> str:
+    """The value as a person may see it: the first and last two characters, the rest ``•``; a short one fully masked."""
+    hidden = len(value) - 4
+    return value[:2] + "•" * hidden + value[-2:] if hidden >= 4 else "•" * len(value)
+
+
 @dataclass(frozen=True, slots=True)
 class AssigningAuthority:
     """Who issued an identifier: HL7 v2 HD. ``oid`` is the universal ID of type ISO; ``namespace`` the local name.

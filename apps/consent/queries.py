@@ -1,0 +1,96 @@
+"""What the gate reads: the wishes of patients in one indexed query, and the network's policy."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+
+from apps.consent.models import DefaultRule, Directive, Effect, NetworkPolicy
+from apps.consent.rules import Policy, Wish
+
+POLICY_SECONDS = 5.0
+
+_FIELDS = (
+    "patient_regional_id",
+    "effect",
+    "recipients",
+    "sources",
+    "kinds",
+    "confidentiality",
+    "first_care_date",
+    "last_care_date",
+    "valid_from",
+    "valid_until",
+    "in_emergency",
+)
+_kept: tuple[float, Policy] | None = None
+
+
+def wishes_of(regional_ids: Iterable[str]) -> dict[str, list[Wish]]:
+    """The wishes not revoked, by regional ID; one query for all patients. Never cached: a directive counts from the
+    moment it is committed, in every process."""
+    wishes: dict[str, list[Wish]] = defaultdict(list)
+    rows = Directive.objects.filter(patient_regional_id__in=set(regional_ids), revoked_at__isnull=True)
+    for row in rows.order_by().values_list(*_FIELDS):
+        wishes[row[0]].append(_wish(*row[1:]))
+    return wishes
+
+
+def policy() -> Policy:
+    """The network's policy: its newest row, else the settings. Kept for five seconds in this process."""
+    global _kept
+    now = time.monotonic()
+    if _kept is None or _kept[0] < now:
+        _kept = (now + POLICY_SECONDS, _read_policy())
+    return _kept[1]
+
+
+def forget_policy() -> None:
+    """The next question reads the policy again."""
+    global _kept
+    _kept = None
+
+
+def _read_policy() -> Policy:
+    row = NetworkPolicy.objects.order_by("-id").first()
+    default = (row.default_rule if row else "") or settings.CONSENT_DEFAULT
+    return Policy(
+        opt_out=default == DefaultRule.OPT_OUT,
+        emergency_allowed=row.emergency_allowed if row else True,
+        own_always=row.own_always if row else True,
+    )
+
+
+def _wish(
+    effect: str,
+    recipients: list[str],
+    sources: list[str],
+    kinds: list[str],
+    confidentiality: list[str],
+    first_care_date: date | None,
+    last_care_date: date | None,
+    valid_from: date | None,
+    valid_until: date | None,
+    in_emergency: bool,
+) -> Wish:
+    return Wish(
+        permits=effect == Effect.PERMIT,
+        recipients=frozenset(recipients),
+        sources=frozenset(sources),
+        kinds=frozenset(kinds),
+        confidentiality=frozenset(confidentiality),
+        first_date=_day(first_care_date),
+        last_date=_day(last_care_date),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        in_emergency=in_emergency,
+    )
+
+
+def _day(day: Any) -> str:
+    return day.strftime("%Y%m%d") if day else ""
