@@ -1,0 +1,35 @@
+"""The verbs of the network: members, certificates, connection sheets."""
+
+from apps.network.services.certificates import (
+    IssuedCertificate,
+    NoBuiltInAuthorityError,
+    bind_certificate,
+    issue_certificate,
+    issue_server_certificate,
+    keep_certificate,
+    withdraw_certificate,
+)
+from apps.network.services.members import (
+    add_facility,
+    add_node,
+    set_facility_enabled,
+    set_node_enabled,
+    set_own_rows,
+)
+from apps.network.services.sheet import connection_sheet
+
+__all__ = [
+    "IssuedCertificate",
+    "NoBuiltInAuthorityError",
+    "add_facility",
+    "add_node",
+    "bind_certificate",
+    "connection_sheet",
+    "issue_certificate",
+    "issue_server_certificate",
+    "keep_certificate",
+    "set_facility_enabled",
+    "set_node_enabled",
+    "set_own_rows",
+    "withdraw_certificate",
+]
