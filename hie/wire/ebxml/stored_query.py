@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hie.values.documents import StoredQuery, QueryResult
+from hie.values.documents import QueryResult, StoredQuery
 from hie.values.errors import ExchangeError
 
 if TYPE_CHECKING:

@@ -162,15 +162,12 @@ def xon(text: str) -> str:
         return "has to be an XON with the name of the organization in its first component"
     if any(parts[1:5]) or any(parts[6:9]) or any(parts[10:]):
         return "has to be an XON of name, assigning authority (6) and identifier (10) alone"
-    if parts[5]:
-        wrong = _is_wrong_authority(parts[5])
-    else:
-        wrong = bool(parts[9]) and not is_oid(parts[9])
+    wrong = _is_wrong_authority(parts[5]) if parts[5] else bool(parts[9]) and not is_oid(parts[9])
     return "has to be an XON whose identifier is an OID or has an assigning authority &OID&ISO" if wrong else ""
 
 
 def xtn(text: str) -> str:
-    """A mail address (``^^Internet^address``) or a telephone (``^PRN^PH^^country^area^local``, or unformatted in XTN-12)."""
+    """A mail address (``^^Internet^address``) or a telephone (``^PRN^PH^^country^area^local``, or whole in XTN-12)."""
     parts = _components(text, 12)
     use, kind, mail, local, whole = parts[1], parts[2], parts[3], parts[6], parts[11]
     formatted = any(parts[4:6]) or any(parts[6:9])
