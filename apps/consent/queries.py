@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
@@ -12,6 +11,7 @@ from django.conf import settings
 
 from apps.consent.models import DefaultRule, Directive, Effect, NetworkPolicy
 from apps.consent.rules import Policy, Wish
+from hie.exchange.remembered import remembered
 
 POLICY_SECONDS = 5.0
 
@@ -28,7 +28,6 @@ _FIELDS = (
     "valid_until",
     "in_emergency",
 )
-_kept: tuple[float, Policy] | None = None
 
 
 def wishes_of(regional_ids: Iterable[str]) -> dict[str, list[Wish]]:
@@ -41,22 +40,9 @@ def wishes_of(regional_ids: Iterable[str]) -> dict[str, list[Wish]]:
     return wishes
 
 
+@remembered(POLICY_SECONDS)
 def policy() -> Policy:
-    """The network's policy: its newest row, else the settings. Kept for five seconds in this process."""
-    global _kept
-    now = time.monotonic()
-    if _kept is None or _kept[0] < now:
-        _kept = (now + POLICY_SECONDS, _read_policy())
-    return _kept[1]
-
-
-def forget_policy() -> None:
-    """The next question reads the policy again."""
-    global _kept
-    _kept = None
-
-
-def _read_policy() -> Policy:
+    """The network's policy: its newest row, else the settings. At most five seconds old."""
     row = NetworkPolicy.objects.order_by("-id").first()
     default = (row.default_rule if row else "") or settings.CONSENT_DEFAULT
     return Policy(

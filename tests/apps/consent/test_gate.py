@@ -26,11 +26,8 @@ OWN = Disclosure("1310000002")
 
 
 @pytest.fixture(autouse=True)
-def fresh_policy(settings):
+def opt_in(settings):
     settings.CONSENT_DEFAULT = "opt-in"
-    queries.forget_policy()
-    yield
-    queries.forget_policy()
 
 
 def directive(effect="permit", patient=PATIENT, **rest):
@@ -66,7 +63,7 @@ def test_the_network_default_comes_from_the_settings_until_the_database_says_oth
     settings.CONSENT_DEFAULT = "opt-out"
     assert decide(CLINIC, Access.FIND, SUBJECTS).allows(PATIENT, HOSPITAL)
     NetworkPolicy.objects.create(default_rule="opt-in", decided_at=datetime.now(UTC))
-    queries.forget_policy()
+    queries.policy.forget()
     assert not decide(CLINIC, Access.FIND, SUBJECTS).allows(PATIENT, HOSPITAL)
 
 
