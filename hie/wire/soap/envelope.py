@@ -1,4 +1,4 @@
-"""The SOAP 1.2 envelope with WS-Addressing 1.0 (W3C SOAP 1.2 part 1 section 5, WS-Addressing SOAP binding, ITI TF-2 Appendix V).
+"""The SOAP 1.2 envelope with WS-Addressing 1.0 (SOAP 1.2 part 1 section 5; SOAP binding; ITI TF-2 Appendix V).
 
 Reading: the root is parsed by the hardened parser; the body has exactly one child, which is what a codec gets.
 Writing: strings around bytes that the codec has serialised. Stored fragments are joined, never parsed again, so that an
@@ -66,7 +66,7 @@ class SoapMessage:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that leaves as an MTOM part. content_id without angle brackets; the body refers to it by ``cid:<content_id>``."""
+    """A file that leaves as an MTOM part. content_id has no angle brackets; the body names it by ``mtom.include``."""
 
     content_id: str
     path: Path
@@ -199,7 +199,7 @@ def missing_header(name: str) -> SoapFault:
 
 
 def _only_assertion(security: etree._Element, before: bytes) -> bytes:
-    """The assertion, with the namespace declarations that it inherits; two of them would leave open which one counts."""
+    """The assertion, with the namespace declarations that it inherits; of two, it would be open which one counts."""
     found = list(security.iter(_ASSERTION))
     if len(found) > 1 or (found and before):
         detail = "wsse:Security has to hold exactly one saml:Assertion."

@@ -1,4 +1,4 @@
-"""SOAP 1.2 faults (SOAP 1.2 part 1 section 5.4), those of WS-Addressing (SOAP binding section 6) and WS-Security (section 12).
+"""Faults of SOAP 1.2 (part 1 section 5.4), WS-Addressing (SOAP binding section 6) and WS-Security (section 12).
 
 IHE answers by fault only what concerns the transport or security; whatever an application can answer, it answers
 in its own dialect (ITI TF-2 Appendix V).
@@ -32,11 +32,11 @@ _SUBCODES = {
 _STATUS = {"Sender": 400, "Receiver": 500, "MustUnderstand": 500, "VersionMismatch": 500}
 
 
-class SoapFault(ExchangeError):
-    """A message that is answered with a fault; an ExchangeError besides, so that it is recorded like any other refusal.
+class SoapFault(ExchangeError):  # noqa: N818 - the standard's word
+    """A message that is answered with a fault; an ExchangeError besides: it is recorded like any other refusal.
 
-    code: ``Sender``, ``Receiver``, ``MustUnderstand`` or ``VersionMismatch``. subcodes: prefixed names (wsa, wsse), each
-    inside the one before. problem_header: local name of the addressing header at fault. problem_action: the action
+    code: ``Sender``, ``Receiver``, ``MustUnderstand`` or ``VersionMismatch``. subcodes: prefixed names (wsa, wsse),
+    each inside the one before. problem_header: local name of the addressing header at fault. problem_action: the action
     that nobody serves. not_understood: Clark names of mandatory headers. soap_1_1: the message came in SOAP 1.1.
     """
 
@@ -116,10 +116,10 @@ class SoapFault(ExchangeError):
 
 
 def write_fault_1_1(fault: SoapFault) -> bytes:
-    """The whole message that tells a SOAP 1.1 sender, in SOAP 1.1, to come back with 1.2 (SOAP 1.2 part 1 appendix A)."""
+    """The message that tells a SOAP 1.1 sender, in SOAP 1.1, to come back with 1.2 (SOAP 1.2 part 1 appendix A)."""
     return (
-        f'<soap11:Envelope xmlns:soap11="{SOAP_1_1}"><soap11:Header>{fault.headers().decode()}</soap11:Header><soap11:Body>'
-        f"<soap11:Fault><faultcode>soap11:VersionMismatch</faultcode><faultstring>{escape(fault.detail)}</faultstring>"
+        f'<soap11:Envelope xmlns:soap11="{SOAP_1_1}"><soap11:Header>{fault.headers().decode()}</soap11:Header>'
+        f"<soap11:Body><soap11:Fault><faultcode>soap11:VersionMismatch</faultcode><faultstring>{escape(fault.detail)}</faultstring>"
         "</soap11:Fault></soap11:Body></soap11:Envelope>"
     ).encode()
 

@@ -47,7 +47,7 @@ class SpoolFile:
         """Append. Raises ExchangeError TOO_LARGE above the limit."""
         self._left -= len(piece)
         if self._left < 0:
-            raise ExchangeError(Reason.TOO_LARGE, f"A document is larger than the {self._max_bytes} bytes allowed.")
+            raise ExchangeError(Reason.TOO_LARGE, f"A document exceeds the {self._max_bytes} bytes allowed for it.")
         self._sha1.update(piece)
         self._sha256.update(piece)
         written = self._file.write(piece)
