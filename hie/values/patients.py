@@ -40,12 +40,16 @@ class PatientFeed:
 
 @dataclass(frozen=True, slots=True)
 class CrossReferenceQuery:
-    """ITI-9, 45, 83: which other identifiers does this person have? No domains named means all of them."""
+    """ITI-9, 45, 83: which other identifiers does this person have? No domains named means all of them.
+
+    raw: what the audit record keeps of the query as received: the whole HL7 v2 message, or the v3 queryByParameter.
+    """
 
     message_id: str
     identifier: Identifier
     domains: tuple[AssigningAuthority, ...] = ()
     query_tag: str = ""
+    raw: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,13 @@ class CrossReferences:
 class FeedOutcome:
     """What a feed came to. regional_id: the person the identifiers stand under now, "" where nothing was done.
 
+    identifiers, prior_identifiers: those of the feed, with the authority filled in where the sender left it out.
     subsumed: regional ids that this feed joined into it. repeated: the same message had been carried out before,
     and nothing was done. warnings: sentences for the sender, without patient data.
     """
 
+    identifiers: tuple[Identifier, ...] = ()
+    prior_identifiers: tuple[Identifier, ...] = ()
     regional_id: str = ""
     subsumed: tuple[str, ...] = ()
     repeated: bool = False
