@@ -174,7 +174,7 @@ def _plain(text: str) -> str:
     return "" if text == NULL else text
 
 
-# Dates, sex, addresses, telephones ------------------------------------------------------------------------------------
+# Dates, sex, addresses, telephones ----------------------------------------------------------------------------------
 
 _DATE = re.compile(r"(?:1[89]|20|21)\d\d(?:\d\d){0,6}(?:\.\d+)?(?:[+-]\d{4})?")
 _SEXES = {"M": "M", "F": "F", "O": "O", "U": "U", "A": "O", "N": "O"}  # HL7 table 0001
@@ -242,7 +242,7 @@ def _telephone(segment: Segment, repetition: str) -> str:
     return whole or "-".join(filter(None, (area, local))) * bool(local) or old
 
 
-# Insurance ------------------------------------------------------------------------------------------------------------
+# Insurance ----------------------------------------------------------------------------------------------------------
 
 
 def _insurance(segment: Segment) -> Insurance | None:
@@ -278,7 +278,7 @@ def _three(values: list[str]) -> tuple[str, str, str]:
     return symbol, number, branch
 
 
-# Deletions ------------------------------------------------------------------------------------------------------------
+# Deletions ----------------------------------------------------------------------------------------------------------
 
 _CLEARABLE: tuple[tuple[str, Callable[[Segment], bool]], ...] = (
     ("name", lambda pid: pid.is_null(5)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -19,7 +20,26 @@ from hie.wire.hl7v2.message import DEFAULT_DELIMITERS, Message, unescape
 APPLICATION = "HIE"
 
 _ESCAPES = {"|": "\\F\\", "^": "\\S\\", "~": "\\R\\", "\\": "\\E\\", "&": "\\T\\", "\n": "\\.br\\", "\r": "\\.br\\"}
+_CONTROL = re.compile(r"\r\n|[\x00-\x1f\x7f]")
 _TO_ESCAPE = re.compile(r"\r\n|[|^~\\&\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """Who writes to whom: MSH-3 to MSH-6 as plain namespaces."""
+
+    sending_application: str
+    sending_facility: str
+    receiving_application: str
+    receiving_facility: str
+
+    @property
+    def sender(self) -> tuple[str, str]:
+        return escape(self.sending_application), escape(self.sending_facility)
+
+    @property
+    def receiver(self) -> tuple[str, str]:
+        return escape(self.receiving_application), escape(self.receiving_facility)
 
 
 def escape(value: str) -> str:
@@ -109,7 +129,7 @@ def copied(message: Message, text: str) -> str:
     """Raw text of a received message as this writer writes it: its delimiters exchanged for the recommended ones."""
     delimiters = message.delimiters
     if delimiters == DEFAULT_DELIMITERS:
-        return text.replace("\n", "\\.br\\")
+        return _CONTROL.sub(_escaped, text)
     exchange = {
         delimiters.component: "^",
         delimiters.repetition: "~",

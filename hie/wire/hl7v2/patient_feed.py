@@ -1,0 +1,163 @@
+"""ITI-8 Patient Identity Feed and ITI-30 Patient Identity Management in HL7 v2 (ITI TF-2: 3.8, 3.30).
+
+ITI-8 is HL7 2.3.1 (A01 A04 A05 A08 A40), ITI-30 is HL7 2.5 (A28 A31 A40 A47). Hospitals send the triggers of ITI-8 in
+2.5 as well; they mean the same. Names of places that verbs raise with: ``acknowledgement``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hie.values.errors import ExchangeError, Finding, Reason
+from hie.values.identifiers import Identifier
+from hie.values.patients import FeedEvent, PatientFeed
+from hie.values.times import write_ts
+from hie.wire.hl7v2 import acknowledgement, charset, writer
+from hie.wire.hl7v2.demographics import read_demographics, read_identifiers, write_in1, write_pid
+from hie.wire.hl7v2.header import check_header
+from hie.wire.hl7v2.message import Message
+from hie.wire.hl7v2.structures import validate
+from hie.wire.hl7v2.writer import Parties
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One trigger event: what happened, its structure, and the versions that carry it."""
+
+    event: FeedEvent
+    structure: str
+    versions: tuple[str, ...] = ("2.3.1", "2.5")
+
+
+TRIGGERS = {
+    "ADT^A01": Trigger(FeedEvent.REGISTER, "ADT_A01"),
+    "ADT^A04": Trigger(FeedEvent.REGISTER, "ADT_A01"),
+    "ADT^A05": Trigger(FeedEvent.REGISTER, "ADT_A05"),
+    "ADT^A08": Trigger(FeedEvent.UPDATE, "ADT_A01"),
+    "ADT^A28": Trigger(FeedEvent.REGISTER, "ADT_A05", ("2.5",)),
+    "ADT^A31": Trigger(FeedEvent.UPDATE, "ADT_A05", ("2.5",)),
+    "ADT^A40": Trigger(FeedEvent.MERGE, "ADT_A39"),
+    "ADT^A47": Trigger(FeedEvent.CHANGE_IDENTIFIER, "ADT_A30", ("2.5",)),
+}
+_PAM = frozenset({"ADT^A28", "ADT^A31", "ADT^A40", "ADT^A47"})
+
+PLACES = {
+    "identifier": "PID^1^3^{n}^1",
+    "identifier.authority": "PID^1^3^{n}^4",
+    "prior identifier": "MRG^1^1^{n}^1",
+    "prior identifier.authority": "MRG^1^1^{n}^4",
+}
+
+
+def read_request(message: Message) -> PatientFeed:
+    """Read a feed. Raises ExchangeError with everything that is wrong with it."""
+    trigger = TRIGGERS.get(message.trigger)
+    if trigger is None:
+        raise ExchangeError(
+            Reason.UNSUPPORTED_EVENT, f"MSH-9.2 has to be one of {' '.join(TRIGGERS)} here.", "MSH^1^9^1^2"
+        )
+    check_header(message, trigger.versions, _structures(message, trigger))
+    findings = validate(message, trigger.structure)
+    identifiers, prior = _identifiers(message, "PID", 3), _identifiers(message, "MRG", 1)
+    has_prior = trigger.event in (FeedEvent.MERGE, FeedEvent.CHANGE_IDENTIFIER)
+    findings += _missing_identifiers(message, identifiers, prior, has_prior)
+    if findings:
+        raise ExchangeError.of(findings)
+    return PatientFeed(
+        event=trigger.event,
+        trigger=message.trigger,
+        message_id=message.control_id,
+        identifiers=identifiers,
+        demographics=read_demographics(message),
+        prior_identifiers=prior if has_prior else (),
+        pam=message.version == "2.5" and message.trigger in _PAM,
+        occurred_at=_occurred_at(message),
+        warnings=message.warnings,
+    )
+
+
+def write_response(message: Message, result: object = None) -> bytes:
+    """``AA``. What the verb returned is not told."""
+    return acknowledgement.accept(message)
+
+
+def write_error(message: Message, error: ExchangeError) -> bytes:
+    """``AE`` or ``AR`` with an ERR for each finding."""
+    return acknowledgement.refuse(message, error, PLACES)
+
+
+def write_request(
+    feed: PatientFeed, parties: Parties, *, version: str = "2.5", character_set: str = charset.UTF_8
+) -> bytes:
+    """Write a feed of our own. The trigger is ``feed.trigger`` where HL7 v2 has it, else the event's usual one.
+
+    character_set: ``UNICODE UTF-8`` or ``ISO IR87``; MSH-10 is ``feed.message_id`` or a fresh one.
+    """
+    name = feed.trigger if version in TRIGGERS.get(feed.trigger, _NEVER).versions else _USUAL[feed.event, version]
+    trigger = TRIGGERS[name]
+    now = write_ts(datetime.now(UTC))
+    header = writer.header(
+        message_type=f"{name}^{trigger.structure}",
+        version=version,
+        sender=parties.sender,
+        receiver=parties.receiver,
+        control_id=writer.escape(feed.message_id),
+        character_set=character_set,
+    )
+    segments = [header, writer.segment("EVN", {2: now, 6: writer.escape(feed.occurred_at)})]
+    segments.append(write_pid(feed.demographics, feed.identifiers))
+    if feed.prior_identifiers:
+        segments.append(writer.segment("MRG", {1: writer.repetitions(map(writer.cx, feed.prior_identifiers))}))
+    else:
+        segments.append("PV1|1|N")
+        segments += [write_in1(each, str(number)) for number, each in enumerate(feed.demographics.insurances, 1)]
+    return writer.join(segments, character_set)
+
+
+def read_response(message: Message) -> None:
+    """Read the ACK. Raises ExchangeError with what the other side found, if it did not take the feed."""
+    acknowledgement.read_acknowledgement(message)
+
+
+_NEVER = Trigger(FeedEvent.UPDATE, "", ())
+_USUAL = {
+    (FeedEvent.REGISTER, "2.3.1"): "ADT^A04",
+    (FeedEvent.UPDATE, "2.3.1"): "ADT^A08",
+    (FeedEvent.MERGE, "2.3.1"): "ADT^A40",
+    (FeedEvent.REGISTER, "2.5"): "ADT^A28",
+    (FeedEvent.UPDATE, "2.5"): "ADT^A31",
+    (FeedEvent.MERGE, "2.5"): "ADT^A40",
+    (FeedEvent.CHANGE_IDENTIFIER, "2.5"): "ADT^A47",
+}
+
+
+def _structures(message: Message, trigger: Trigger) -> tuple[str, ...]:
+    """The MSH-9.3 that are taken: the right one, A05's of 2.3.1, and the trigger's own name, a common mistake."""
+    return (trigger.structure, message.trigger.replace("^", "_"), *(("ADT_A01",) if "A05" in message.trigger else ()))
+
+
+def _identifiers(message: Message, segment_name: str, field: int) -> tuple[Identifier, ...]:
+    segment = message.first(segment_name)
+    return () if segment is None else read_identifiers(segment, field)
+
+
+def _missing_identifiers(
+    message: Message, identifiers: tuple[Identifier, ...], prior: tuple[Identifier, ...], has_prior: bool
+) -> list[Finding]:
+    """Fields that are there but carry no id (``""`` or an authority alone); absent ones were found before."""
+    findings = []
+    for name, field, found, needed in (("PID", 3, identifiers, True), ("MRG", 1, prior, has_prior)):
+        segment = message.first(name)
+        if needed and not found and segment is not None and segment.field(field):
+            findings.append(
+                Finding(Reason.REQUIRED_MISSING, f"{name}-{field}.1 has to hold an id.", f"{name}^1^{field}^1^1")
+            )
+    return findings
+
+
+def _occurred_at(message: Message) -> str:
+    event = message.first("EVN")
+    if event is None:
+        return ""
+    return event.component(6, 1) or event.component(2, 1)
