@@ -21,6 +21,7 @@ from hie.wire.ebxml.reading import AUTHOR_SLOTS, CLASSIFICATION, CODING_SCHEME, 
 from hie.wire.xml import escape, parse
 
 _STATUS = re.compile(rb'( status=")[^"]*(")')
+_HOME = re.compile(rb' home="[^"]*"')
 _PATIENT_IDS = tuple(
     re.compile(rb'( identificationScheme="' + row.key.encode() + rb'" value=")[^"]*(")')
     for model in MODELS
@@ -53,6 +54,17 @@ def with_status(fragment: bytes, status: str) -> bytes:
     head, count = _STATUS.subn(lambda found: found[1] + _attribute(status).encode() + found[2], fragment[:end], count=1)
     if end < 0 or count != 1:
         raise ValueError("not a canonical fragment: no status in its first tag")
+    return head + fragment[end:]
+
+
+def with_home(fragment: bytes, home: str) -> bytes:
+    """The fragment with a homeCommunityId, instead of the one that it may have."""
+    end = fragment.find(b">")
+    written = b' home="%s"' % _attribute(home).encode()
+    head, count = _HOME.subn(lambda _found: written, fragment[:end], count=1)
+    if not count:
+        name = head.find(b" ")
+        head = head[:name] + written + head[name:]
     return head + fragment[end:]
 
 

@@ -1,36 +1,89 @@
-"""The codec of ITI-41, Provide and Register Document Set-b (ITI TF-2: 3.41)."""
+"""The codec of ITI-41, Provide and Register Document Set-b (ITI TF-2: 3.41). MTOM in both directions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from hie.values.documents import RegistryResult, Submission
-from hie.values.errors import ExchangeError
+from lxml import etree
 
-if TYPE_CHECKING:
-    from hie.wire.soap.envelope import SoapBody, SoapMessage
+from hie.values.documents import Content, RegistryResult, Submission
+from hie.values.errors import ExchangeError, Finding, Reason
+from hie.wire.ebxml.names import XDSB
+from hie.wire.ebxml.registry_response import (
+    Answering,
+    read_registry_response,
+    write_registry_response,
+)
+from hie.wire.ebxml.submission import SUBMIT_OBJECTS_REQUEST, read_submission, write_submission
+from hie.wire.soap.envelope import Attachment, SoapBody, SoapMessage
+from hie.wire.soap.mtom import content_of, include, new_content_id
+from hie.wire.xml import MAX_BYTES, escape
+
+_REQUEST, _DOCUMENT = (f"{{{XDSB}}}{name}" for name in ("ProvideAndRegisterDocumentSetRequest", "Document"))
 
 
 def read_request(message: SoapMessage) -> Submission:
-    """The request in the body; what is wrong with it stands in its ``findings`` and is the verb's to refuse."""
-    raise NotImplementedError
+    """The submission with its ``contents``: id of the Document element -> content, attached or inline.
+
+    What is wrong stands in its ``findings`` and is the verb's to refuse. Raises ExchangeError where the body is no
+    ProvideAndRegisterDocumentSetRequest, or a Document can not be read.
+    """
+    request = message.body.find(SUBMIT_OBJECTS_REQUEST) if message.body.tag == _REQUEST else None
+    if request is None:
+        detail = "The body has to be xdsb:ProvideAndRegisterDocumentSetRequest with a lcm:SubmitObjectsRequest."
+        raise ExchangeError(Reason.UNREADABLE, detail)
+    submission = read_submission(request)
+    contents, findings = _read_documents(message)
+    return replace(submission, contents=contents, findings=(*submission.findings, *findings))
 
 
 def write_response(message: SoapMessage, result: RegistryResult) -> SoapBody:
-    """The answer: Success, PartialSuccess or Failure by what was found (ITI TF-3: 4.2.4.2)."""
-    raise NotImplementedError
+    """Success, with the warnings of the registration (ITI TF-3: 4.2.4.2)."""
+    return SoapBody((write_registry_response(result.warnings, Answering.PROVISION),))
 
 
 def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
-    """A Failure with one RegistryError for each finding."""
-    raise NotImplementedError
+    """Failure, with one RegistryError for each finding, under the names of a repository. Nothing was stored."""
+    return SoapBody((write_registry_response(error.findings, Answering.PROVISION),))
 
 
-def write_request(request: Submission) -> SoapBody:
-    """The request of a client."""
-    raise NotImplementedError
+def write_request(submission: Submission) -> SoapBody:
+    """The request of a client: the metadata, and each of ``contents`` as an attachment."""
+    attachments = {
+        object_id: Attachment(new_content_id(), each.path, each.size, each.mime_type or "application/octet-stream")
+        for object_id, each in submission.contents.items()
+    }
+    documents = b"".join(
+        b'<xdsb:Document id="%s">%s</xdsb:Document>' % (escape(object_id).encode(), include(each.content_id))
+        for object_id, each in attachments.items()
+    )
+    root = f'<xdsb:ProvideAndRegisterDocumentSetRequest xmlns:xdsb="{XDSB}">'.encode()
+    end = b"</xdsb:ProvideAndRegisterDocumentSetRequest>"
+    return SoapBody((root, write_submission(submission), documents, end), tuple(attachments.values()))
 
 
 def read_response(message: SoapMessage) -> RegistryResult:
-    """The answer as a client reads it; a Failure is raised as ``ExchangeError``."""
-    raise NotImplementedError
+    """The answer as a client reads it. A Failure is raised as ExchangeError with its findings."""
+    return read_registry_response(message.body)
+
+
+def _read_documents(message: SoapMessage) -> tuple[dict[str, Content], list[Finding]]:
+    contents: dict[str, Content] = {}
+    findings = []
+    for document in message.body.iterchildren(_DOCUMENT):
+        object_id = (document.get("id") or "").strip()
+        if not object_id or object_id in contents:
+            findings.append(_unclear(document, object_id))
+        contents[object_id] = content_of(document, message, MAX_BYTES)
+    used = {content.path for content in contents.values()}
+    for content_id, content in message.attachments.items():
+        if content.path not in used:
+            detail = f"The part {content_id[:128]} belongs to no Document of the message."
+            findings.append(Finding(Reason.MISSING_DOCUMENT_METADATA, detail, f"cid:{content_id[:128]}"))
+    return contents, findings
+
+
+def _unclear(document: etree._Element, object_id: str) -> Finding:
+    said = f"The Document {object_id} is there twice; each needs the id of its own DocumentEntry."
+    detail = said if object_id else "A Document has no id; it has to have the id of its DocumentEntry."
+    return Finding(Reason.MISSING_DOCUMENT_METADATA, detail, f"{object_id}: Document")

@@ -185,10 +185,8 @@ def _read_codes(row: Attribute, parts: _Parts, report: Report) -> Code | tuple[C
 def _read_code(row: Attribute, element: etree._Element, report: Report) -> Code:
     scheme = read_slots(element, report).get(CODING_SCHEME, ())
     code = (element.get("nodeRepresentation") or "").strip()
-    if not code:
-        report.add(row.name, "has to have its code in Classification/@nodeRepresentation")
-    if len(scheme) != 1:
-        report.add(row.name, f"has to have exactly one {CODING_SCHEME} in its Classification, not {len(scheme)}")
+    if len(scheme) > 1:
+        report.add(row.name, f"has to have one {CODING_SCHEME} in its Classification, not {len(scheme)}")
     name = element.find(_NAME)
     return Code(code, "".join(scheme[:1]), "" if name is None else _localized(name, f"{row.name}/Name", report))
 
@@ -223,7 +221,7 @@ def _read_status(row: Attribute, parts: _Parts, report: Report) -> str:
 
 
 def uuid_of(text: str | None) -> str:
-    """A scheme or node as the tables write it. Pretty printers have been seen to break long UUIDs; blanks mean nothing."""
+    """A scheme or node as the tables write it. Pretty printers have been seen to break UUIDs; blanks mean nothing."""
     return "".join((text or "").split()).lower()
 
 

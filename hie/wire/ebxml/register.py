@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hie.values.documents import RegistryResult, Submission
 from hie.values.errors import ExchangeError
-
-if TYPE_CHECKING:
-    from hie.wire.soap.envelope import SoapBody, SoapMessage
+from hie.wire.ebxml.registry_response import (
+    Answering,
+    read_registry_response,
+    write_registry_response,
+)
+from hie.wire.ebxml.submission import read_submission, write_submission
+from hie.wire.soap.envelope import SoapBody, SoapMessage
 
 
 def read_request(message: SoapMessage) -> Submission:
-    """The request in the body; what is wrong with it stands in its ``findings`` and is the verb's to refuse."""
-    raise NotImplementedError
+    """The submission in the body; what is wrong with it stands in its ``findings`` and is the verb's to refuse.
+
+    Raises ExchangeError where the body is no SubmitObjectsRequest.
+    """
+    return read_submission(message.body)
 
 
 def write_response(message: SoapMessage, result: RegistryResult) -> SoapBody:
-    """The answer: Success, PartialSuccess or Failure by what was found (ITI TF-3: 4.2.4.2)."""
-    raise NotImplementedError
+    """Success, with the warnings of the registration (ITI TF-3: 4.2.4.2)."""
+    return SoapBody((write_registry_response(result.warnings, Answering.REGISTRATION),))
 
 
 def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
-    """A Failure with one RegistryError for each finding."""
-    raise NotImplementedError
+    """Failure, with one RegistryError for each finding. Nothing was registered."""
+    return SoapBody((write_registry_response(error.findings, Answering.REGISTRATION),))
 
 
-def write_request(request: Submission) -> SoapBody:
-    """The request of a client."""
-    raise NotImplementedError
+def write_request(submission: Submission) -> SoapBody:
+    """The request of a client; hash, size and repositoryUniqueId have to be there."""
+    return SoapBody((write_submission(submission),))
 
 
 def read_response(message: SoapMessage) -> RegistryResult:
-    """The answer as a client reads it; a Failure is raised as ``ExchangeError``."""
-    raise NotImplementedError
+    """The answer as a client reads it. A Failure is raised as ExchangeError with its findings."""
+    return read_registry_response(message.body)

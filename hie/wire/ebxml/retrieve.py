@@ -1,36 +1,144 @@
-"""The codec of ITI-43, Retrieve Document Set (ITI TF-2: 3.43)."""
+"""The codec of ITI-43, Retrieve Document Set (ITI TF-2: 3.43), and of ITI-39. MTOM in both directions."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from lxml import etree
 
-from hie.values.documents import RetrieveRequest, RetrieveResult
-from hie.values.errors import ExchangeError
+from hie.values.documents import (
+    DocumentRequest,
+    RetrievedDocument,
+    RetrieveRequest,
+    RetrieveResult,
+)
+from hie.values.errors import ExchangeError, Finding, Reason
+from hie.wire.ebxml.names import FAILURE, RS, XDSB
+from hie.wire.ebxml.registry_response import (
+    REGISTRY_RESPONSE,
+    Answering,
+    read_response_findings,
+    status_of,
+    write_errors,
+)
+from hie.wire.soap.envelope import Attachment, SoapBody, SoapMessage
+from hie.wire.soap.mtom import content_of, include, new_content_id
+from hie.wire.xml import MAX_BYTES, escape
 
-if TYPE_CHECKING:
-    from hie.wire.soap.envelope import SoapBody, SoapMessage
+
+def _xdsb(name: str) -> str:
+    return f"{{{XDSB}}}{name}"
+
+
+# Field of ``DocumentRequest`` -> element, in the order of the schema; whether it has to be there.
+_FIELDS = {
+    "home_community_id": (_xdsb("HomeCommunityId"), False),
+    "repository_unique_id": (_xdsb("RepositoryUniqueId"), True),
+    "document_unique_id": (_xdsb("DocumentUniqueId"), True),
+}
 
 
 def read_request(message: SoapMessage) -> RetrieveRequest:
-    """The request in the body; what is wrong with it stands in its ``findings`` and is the verb's to refuse."""
-    raise NotImplementedError
+    """The documents asked for. Raises ExchangeError with a finding for each request that lacks an id."""
+    requests = list(message.body.iterchildren(_xdsb("DocumentRequest")))
+    if message.body.tag != _xdsb("RetrieveDocumentSetRequest") or not requests:
+        detail = "The body has to be xdsb:RetrieveDocumentSetRequest with at least one DocumentRequest."
+        raise ExchangeError(Reason.UNREADABLE, detail)
+    findings: list[Finding] = []
+    documents = tuple(_read_document_request(each, number, findings) for number, each in enumerate(requests, 1))
+    if findings:
+        raise ExchangeError.of(findings)
+    return RetrieveRequest(documents)
 
 
 def write_response(message: SoapMessage, result: RetrieveResult) -> SoapBody:
-    """The answer: Success, PartialSuccess or Failure by what was found (ITI TF-3: 4.2.4.2)."""
-    raise NotImplementedError
+    """What could be retrieved, as attachments, beside one RegistryError for each that could not.
+
+    Success, PartialSuccess or Failure by whether there are errors and documents (ITI TF-3 table 4.2.4.2-3).
+    """
+    attachments = tuple(Attachment(new_content_id(), each.path, each.size, each.mime_type) for each in result.documents)
+    status = status_of(result.findings, has_results=bool(result.documents))
+    parts = [_head(status, result.findings)]
+    for document, attachment in zip(result.documents, attachments, strict=True):
+        parts.append(_write_document(document, attachment))
+    return SoapBody((*parts, _TAIL), attachments)
 
 
 def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
-    """A Failure with one RegistryError for each finding."""
-    raise NotImplementedError
+    """Failure without documents, with one RegistryError for each finding, under the names of a repository."""
+    return SoapBody((_head(FAILURE, error.findings), _TAIL))
 
 
 def write_request(request: RetrieveRequest) -> SoapBody:
     """The request of a client."""
-    raise NotImplementedError
+    inside = "".join(
+        f"<xdsb:DocumentRequest>{_write_document_request(each)}</xdsb:DocumentRequest>" for each in request.documents
+    )
+    root = "xdsb:RetrieveDocumentSetRequest"
+    return SoapBody((f'<{root} xmlns:xdsb="{XDSB}">{inside}</{root}>'.encode(),))
 
 
 def read_response(message: SoapMessage) -> RetrieveResult:
-    """The answer as a client reads it; a Failure is raised as ``ExchangeError``."""
-    raise NotImplementedError
+    """The answer as a client reads it: the documents with the files they were spooled to, and what is missing.
+
+    A Failure is raised as ExchangeError with its findings.
+    """
+    response = message.body.find(REGISTRY_RESPONSE)
+    if message.body.tag != _xdsb("RetrieveDocumentSetResponse") or response is None:
+        detail = "The answer has to be xdsb:RetrieveDocumentSetResponse with a rs:RegistryResponse."
+        raise ExchangeError(Reason.UNREADABLE, detail)
+    status, findings = read_response_findings(response)
+    if status == FAILURE:
+        raise ExchangeError.of(
+            findings or (Finding(Reason.REPOSITORY_ERROR, "The answer is a Failure without errors."),)
+        )
+    documents = tuple(_read_document(each, message) for each in message.body.iterchildren(_xdsb("DocumentResponse")))
+    return RetrieveResult(documents, findings)
+
+
+_TAIL = b"</xdsb:RetrieveDocumentSetResponse>"
+
+
+def _head(status: str, findings: tuple[Finding, ...]) -> bytes:
+    errors = write_errors(findings, Answering.RETRIEVAL)
+    return (
+        f'<xdsb:RetrieveDocumentSetResponse xmlns:xdsb="{XDSB}" xmlns:rs="{RS}">'
+        f'<rs:RegistryResponse status="{status}">{errors}</rs:RegistryResponse>'
+    ).encode()
+
+
+def _read_document_request(element: etree._Element, number: int, findings: list[Finding]) -> DocumentRequest:
+    fields = {}
+    for field, (tag, required) in _FIELDS.items():
+        fields[field] = (element.findtext(tag) or "").strip()
+        if required and not fields[field]:
+            name = etree.QName(tag).localname
+            detail = f"{name} is missing in DocumentRequest {number}; it has to say which document is asked for."
+            findings.append(Finding(Reason.REPOSITORY_ERROR, detail, f"DocumentRequest[{number}]/{name}"))
+    return DocumentRequest(**fields)
+
+
+def _write_document_request(request: DocumentRequest) -> str:
+    written = []
+    for field, (tag, _required) in _FIELDS.items():
+        if value := getattr(request, field):
+            name = f"xdsb:{etree.QName(tag).localname}"
+            written.append(f"<{name}>{escape(value)}</{name}>")
+    return "".join(written)
+
+
+def _write_document(document: RetrievedDocument, attachment: Attachment) -> bytes:
+    head = (
+        f"<xdsb:DocumentResponse>{_write_document_request(document.request)}"
+        f"<xdsb:mimeType>{escape(document.mime_type)}</xdsb:mimeType><xdsb:Document>"
+    )
+    return head.encode() + include(attachment.content_id) + b"</xdsb:Document></xdsb:DocumentResponse>"
+
+
+def _read_document(element: etree._Element, message: SoapMessage) -> RetrievedDocument:
+    document = element.find(_xdsb("Document"))
+    findings: list[Finding] = []
+    request = _read_document_request(element, 1, findings)
+    if findings or document is None:
+        raise ExchangeError(Reason.UNREADABLE, "A DocumentResponse lacks its ids or its Document.")
+    content = content_of(document, message, MAX_BYTES)
+    mime_type = (element.findtext(_xdsb("mimeType")) or "").strip()
+    return RetrievedDocument(request, mime_type, content.path, content.size)

@@ -1,9 +1,47 @@
-"""The rules of submitted metadata that need no database (ITI TF-3: 4.2.3, 4.2.2; error codes by table 4.2.4.1-2)."""
+"""The rules of submitted metadata that need no database (ITI TF-3: 4.2.2, 4.2.3; error codes by table 4.2.4.1-2)."""
 
 from __future__ import annotations
 
-from hie.values.documents import Submission
-from hie.values.errors import Finding
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hie.values.codes import Code
+from hie.values.documents import (
+    APND,
+    HAS_MEMBER,
+    IS_SNAPSHOT_OF,
+    RPLC,
+    SIGNS,
+    STABLE,
+    XFRM,
+    XFRM_RPLC,
+    Author,
+    DocumentEntry,
+    Folder,
+    RegistryObject,
+    Submission,
+)
+from hie.values.errors import Finding, Reason
+from hie.values.identifiers import is_uuid_urn
+from hie.wire.ebxml import values
+from hie.wire.ebxml.attributes import Attribute, Form, model_of
+from hie.wire.ebxml.reading import AUTHOR_SLOTS
+from hie.wire.ebxml.values import Rule
+
+# Relationships between documents: they may say why, and their source is always new (ITI TF-3: 4.2.2.2).
+RELATIONSHIPS = frozenset((RPLC, APND, XFRM, XFRM_RPLC, SIGNS))
+_DOCUMENTED = RELATIONSHIPS - {SIGNS}
+ASSOCIATION_TYPES = RELATIONSHIPS | {HAS_MEMBER, IS_SNAPSHOT_OF}
+
+ORIGINAL, REFERENCE = "Original", "Reference"
+
+_AUTHOR_RULES: dict[str, Rule] = {
+    "person": values.xcn,
+    "institutions": values.xon,
+    "telecommunications": values.xtn,
+}
 
 
 def validate(submission: Submission, *, provided: bool = False) -> list[Finding]:
@@ -12,4 +50,231 @@ def validate(submission: Submission, *, provided: bool = False) -> list[Finding]
     provided: the submission came as ITI-41, so that hash, size and repositoryUniqueId are the repository's to fill
     in, and every stable entry needs its document in ``contents``; False: ITI-42, all of them have to be there.
     """
-    raise NotImplementedError
+    message = _Message(submission, provided)
+    return [finding for rule in _RULES for finding in rule(message)]
+
+
+@dataclass(slots=True)
+class _Message:
+    """The submission and what the rules look up in it."""
+
+    submission: Submission
+    provided: bool
+
+    @property
+    def objects(self) -> tuple[RegistryObject, ...]:
+        each = self.submission
+        return (*each.submission_sets, *each.document_entries, *each.folders, *each.associations)
+
+    @property
+    def packaged(self) -> tuple[Any, ...]:
+        """What has a patient and a unique id."""
+        return (*self.submission.submission_sets, *self.members)
+
+    @property
+    def members(self) -> tuple[DocumentEntry | Folder, ...]:
+        """What a SubmissionSet has as its members."""
+        return (*self.submission.document_entries, *self.submission.folders)
+
+    def ids(self, kind: str) -> frozenset[str]:
+        return frozenset(each.entry_uuid for each in getattr(self.submission, kind))
+
+
+def _finding(registry_object: RegistryObject, where: str, sentence: str, reason: Reason = Reason.METADATA) -> Finding:
+    object_id = registry_object.entry_uuid or f"{model_of(registry_object).name} without id"
+    return Finding(reason, f"{where} of {object_id} {sentence}.", f"{object_id}: {where}")
+
+
+def _attributes(message: _Message) -> Iterator[Finding]:
+    """Cardinality and value rule of every attribute, by the table."""
+    for each in message.objects:
+        for row in model_of(each).attributes:
+            value = getattr(each, row.field)
+            if value in (None, "", ()):
+                if row.least and not (row.by_repository and message.provided):
+                    yield _finding(each, row.name, f"is missing; a submission has to have it ({row.form.value})")
+            else:
+                yield from (_finding(each, row.name, said) for said in _complaints(row, value))
+
+
+def _complaints(row: Attribute, value: Any) -> Iterator[str]:
+    """What the rule of a row says of its values. Codes and authors have no rule of their own."""
+    if row.rule is None or row.form in (Form.CODE, Form.AUTHOR):
+        return
+    for text in value if isinstance(value, tuple) else (str(value),):
+        if said := row.rule(text):
+            yield said
+
+
+def _codes(message: _Message) -> Iterator[Finding]:
+    for each in message.objects:
+        for row in model_of(each).attributes:
+            value = getattr(each, row.field) if row.form is Form.CODE else ()
+            for code in value if isinstance(value, tuple) else (value,):
+                if isinstance(code, Code) and not code.code:
+                    yield _finding(each, row.name, "has to have its code in Classification/@nodeRepresentation")
+                if isinstance(code, Code) and not code.scheme:
+                    yield _finding(each, row.name, "has to have the Slot codingScheme in its Classification")
+
+
+def _authors(message: _Message) -> Iterator[Finding]:
+    for each in message.objects:
+        for author in getattr(each, "authors", ()):
+            yield from (_finding(each, where, said) for where, said in _author_complaints(author))
+
+
+def _author_complaints(author: Author) -> Iterator[tuple[str, str]]:
+    if not (author.person or author.institutions or author.telecommunications):
+        yield "author", "has to have an authorPerson, an authorInstitution or an authorTelecommunication"
+    for field, rule in _AUTHOR_RULES.items():
+        value = getattr(author, field)
+        for text in (value,) if isinstance(value, str) else value:
+            if text and (said := rule(text)):
+                yield AUTHOR_SLOTS[field], said
+
+
+def _one_submission_set(message: _Message) -> Iterator[Finding]:
+    count = len(message.submission.submission_sets)
+    if count != 1:
+        yield Finding(Reason.METADATA, f"A submission has to have exactly one SubmissionSet, not {count}.", "")
+
+
+def _object_types(message: _Message) -> Iterator[Finding]:
+    for entry in message.submission.document_entries:
+        if entry.object_type and entry.object_type != STABLE:
+            yield _finding(entry, "objectType", f"has to be {STABLE}, a stable document")
+
+
+def _own_ids(message: _Message) -> Iterator[Finding]:
+    counts = Counter(each.entry_uuid for each in message.objects)
+    for object_id, count in counts.items():
+        if object_id and count > 1:
+            detail = f"The id {object_id} is given to {count} objects; each needs its own."
+            yield Finding(Reason.METADATA, detail, f"{object_id}: id")
+
+
+def _unique_ids(message: _Message) -> Iterator[Finding]:
+    counts = Counter(each.unique_id for each in message.packaged if each.unique_id)
+    for unique_id, count in counts.items():
+        if count > 1:
+            detail = f"The uniqueId {unique_id} is given to {count} objects of the submission."
+            yield Finding(Reason.DUPLICATE_ID_IN_MESSAGE, detail, "uniqueId")
+
+
+def _one_patient(message: _Message) -> Iterator[Finding]:
+    patients = [each.patient_id for each in message.submission.submission_sets if each.patient_id]
+    for each in message.packaged:
+        if patients and each.patient_id and each.patient_id != patients[0]:
+            sentence = "has to be the patientId of the SubmissionSet"
+            yield _finding(each, "patientId", sentence, Reason.PATIENT_MISMATCH)
+
+
+def _service_times(message: _Message) -> Iterator[Finding]:
+    for entry in message.submission.document_entries:
+        start, stop = entry.service_start_time, entry.service_stop_time
+        if start and stop and not values.are_in_order(start, stop):
+            yield _finding(entry, "serviceStartTime", "has to be no later than serviceStopTime")
+
+
+def _association_types(message: _Message) -> Iterator[Finding]:
+    for each in message.submission.associations:
+        if each.association_type and each.association_type not in ASSOCIATION_TYPES:
+            yield _finding(each, "associationType", "is not one of document sharing (ITI TF-3: 4.2.2)")
+        if each.documentation and each.association_type not in _DOCUMENTED:
+            sentence = "is allowed on RPLC, APND, XFRM and XFRM_RPLC only"
+            yield _finding(each, "associationDocumentation", sentence)
+
+
+def _submission_set_status(message: _Message) -> Iterator[Finding]:
+    """SubmissionSet HasMember DocumentEntry says Original or Reference, and the entry is there accordingly."""
+    sets, entries, others = message.ids("submission_sets"), message.ids("document_entries"), _not_entries(message)
+    for each in message.submission.associations:
+        status, target = each.submission_set_status, each.target_object
+        if status not in ("", ORIGINAL, REFERENCE):
+            yield _finding(each, "SubmissionSetStatus", "has to be Original or Reference")
+        if each.association_type != HAS_MEMBER or each.source_object not in sets:
+            continue
+        if not status and target in entries:
+            yield _finding(each, "SubmissionSetStatus", "is missing between SubmissionSet and DocumentEntry")
+        elif status == REFERENCE and target in entries:
+            yield _finding(each, "SubmissionSetStatus", "has to be Original, for the entry is new in this submission")
+        elif status == ORIGINAL and target and target not in entries | others:
+            sentence = "names no object of this submission, which an Original member has to be"
+            yield _finding(each, "targetObject", sentence)
+
+
+def _not_entries(message: _Message) -> frozenset[str]:
+    return message.ids("folders") | message.ids("associations")
+
+
+def _references(message: _Message) -> Iterator[Finding]:
+    """Symbolic names are resolved inside the message; a UUID may be the registry's, and is looked up there."""
+    inside = frozenset(each.entry_uuid for each in message.objects)
+    for each in message.submission.associations:
+        for where, target in (("sourceObject", each.source_object), ("targetObject", each.target_object)):
+            told_already = where == "targetObject" and each.submission_set_status == ORIGINAL
+            if target and target not in inside and not is_uuid_urn(target) and not told_already:
+                sentence = "names no object of this submission, and is no UUID of one in the registry"
+                yield _finding(each, where, sentence, Reason.UNRESOLVED_REFERENCE)
+
+
+def _sources(message: _Message) -> Iterator[Finding]:
+    """The source of a relationship is a document of this submission (ITI TF-3: 4.2.2.2)."""
+    entries = message.ids("document_entries")
+    for each in message.submission.associations:
+        source = each.source_object
+        if not source or source in entries or not is_uuid_urn(source):
+            continue
+        if each.association_type in RELATIONSHIPS:
+            sentence = "has to be a DocumentEntry of this submission"
+            yield _finding(each, "sourceObject", sentence, Reason.UNRESOLVED_REFERENCE)
+        elif each.association_type == IS_SNAPSHOT_OF:
+            yield _finding(each, "sourceObject", "has to be a stable DocumentEntry of this submission")
+
+
+def _members(message: _Message) -> Iterator[Finding]:
+    """Everything new is a member of the SubmissionSet; HasMember begins at a package."""
+    sets = message.ids("submission_sets")
+    leaves = message.ids("document_entries") | message.ids("associations")
+    members = set()
+    for each in message.submission.associations:
+        if each.association_type == HAS_MEMBER:
+            if each.source_object in leaves:
+                yield _finding(each, "sourceObject", "of a HasMember has to be a SubmissionSet or a Folder")
+            if each.source_object in sets:
+                members.add(each.target_object)
+    for each in message.members:
+        if each.entry_uuid and each.entry_uuid not in members:
+            yield _finding(each, "HasMember", "is missing; the SubmissionSet has to have it as a member")
+
+
+def _documents(message: _Message) -> Iterator[Finding]:
+    """ITI-41: a document for each stable entry, an entry for each document."""
+    if not message.provided:
+        return
+    for entry in message.submission.document_entries:
+        if entry.object_type == STABLE and entry.entry_uuid not in message.submission.contents:
+            sentence = "is missing; the message has to have a Document with the id of the entry"
+            yield _finding(entry, "Document", sentence, Reason.MISSING_DOCUMENT)
+    for object_id in message.submission.contents.keys() - message.ids("document_entries"):
+        detail = f"The Document {object_id} has no DocumentEntry of this id in the metadata."
+        yield Finding(Reason.MISSING_DOCUMENT_METADATA, detail, f"{object_id}: Document")
+
+
+_RULES: tuple[Callable[[_Message], Iterator[Finding]], ...] = (
+    _one_submission_set,
+    _own_ids,
+    _unique_ids,
+    _one_patient,
+    _attributes,
+    _codes,
+    _authors,
+    _object_types,
+    _service_times,
+    _association_types,
+    _submission_set_status,
+    _references,
+    _sources,
+    _members,
+    _documents,
+)

@@ -1,0 +1,114 @@
+"""What every ebXML answer has in common: the status, and one RegistryError for each finding (ITI TF-3: 4.2.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+from lxml import etree
+
+from hie.values.documents import RegistryResult
+from hie.values.errors import ExchangeError, Finding, Reason
+from hie.wire.ebxml.names import ERROR, FAILURE, PARTIAL_SUCCESS, RS, SUCCESS, WARNING
+from hie.wire.xml import escape
+
+_ERROR_LIST, _ERROR = f"{{{RS}}}RegistryErrorList", f"{{{RS}}}RegistryError"
+REGISTRY_RESPONSE = f"{{{RS}}}RegistryResponse"
+
+_AT_REPOSITORY = {
+    "XDSRegistryError": "XDSRepositoryError",
+    "XDSRegistryBusy": "XDSRepositoryBusy",
+    "XDSRegistryOutOfResources": "XDSRepositoryOutOfResources",
+}
+_AT_REGISTRY = {name: other for other, name in _AT_REPOSITORY.items()}
+
+
+class Answering(Enum):
+    """Which actor answers what: the codes of the error table that are called otherwise there (table 4.2.4.1-2).
+
+    The metadata codes belong to submissions; a query or a retrieval has only the general code in their place.
+    """
+
+    REGISTRATION = _AT_REGISTRY
+    PROVISION = {
+        **_AT_REPOSITORY,
+        "XDSRegistryMetadataError": "XDSRepositoryMetadataError",
+        "XDSRegistryDuplicateUniqueIdInMessage": "XDSRepositoryDuplicateUniqueIdInMessage",
+    }
+    QUERY = {
+        **_AT_REGISTRY,
+        "XDSRegistryMetadataError": "XDSRegistryError",
+        "XDSRepositoryMetadataError": "XDSRegistryError",
+    }
+    RETRIEVAL = {
+        **_AT_REPOSITORY,
+        "XDSRegistryMetadataError": "XDSRepositoryError",
+        "XDSRepositoryMetadataError": "XDSRepositoryError",
+    }
+
+    def code(self, reason: Reason) -> str:
+        """The errorCode of a reason."""
+        return self.value.get(reason.value.registry, reason.value.registry)
+
+
+# errorCode -> reason, for clients. Of several reasons with one code the last row of the table is the particular one.
+_REASONS = {reason.value.registry: reason for reason in Reason}
+_REASONS = {other: _REASONS[code] for code, other in Answering.PROVISION.value.items() if code in _REASONS} | _REASONS
+
+
+def is_warning(finding: Finding) -> bool:
+    """Whether a finding accompanies a success and refuses nothing."""
+    return finding.reason.value.outcome == 0
+
+
+def status_of(findings: Iterable[Finding], *, has_results: bool) -> str:
+    """The status of an answer: warnings leave it a Success; errors beside results make a PartialSuccess."""
+    if all(is_warning(finding) for finding in findings):
+        return SUCCESS
+    return PARTIAL_SUCCESS if has_results else FAILURE
+
+
+def write_errors(findings: Iterable[Finding], answering: Answering) -> str:
+    """The RegistryErrorList with the prefix ``rs``, or "" where nothing was found."""
+    written = [
+        f'<rs:RegistryError codeContext="{escape(finding.detail)}" errorCode="{answering.code(finding.reason)}"'
+        f' severity="{WARNING if is_warning(finding) else ERROR}" location="{escape(finding.location)}"/>'
+        for finding in findings
+    ]
+    if not written:
+        return ""
+    highest = WARNING if all(is_warning(finding) for finding in findings) else ERROR
+    return f'<rs:RegistryErrorList highestSeverity="{highest}">{"".join(written)}</rs:RegistryErrorList>'
+
+
+def write_registry_response(findings: tuple[Finding, ...], answering: Answering) -> bytes:
+    """The whole answer to a submission: all of it was stored, or nothing."""
+    status = status_of(findings, has_results=False)
+    errors = write_errors(findings, answering)
+    return f'<rs:RegistryResponse xmlns:rs="{RS}" status="{status}">{errors}</rs:RegistryResponse>'.encode()
+
+
+def read_response_findings(response: etree._Element) -> tuple[str, tuple[Finding, ...]]:
+    """The status of an answer, and what its RegistryErrorList says. An unknown code stands before the detail."""
+    findings = []
+    for error in response.iterfind(f"{_ERROR_LIST}/{_ERROR}"):
+        code = error.get("errorCode", "").strip()
+        detail = error.get("codeContext") or (error.text or "").strip()
+        known = _REASONS.get(code)
+        if error.get("severity") == WARNING:
+            known = Reason.EXTRA_METADATA_NOT_SAVED
+        fallback = Finding(Reason.REGISTRY_ERROR, f"{code}: {detail}", error.get("location", ""))
+        findings.append(Finding(known, detail, error.get("location", "")) if known else fallback)
+    return response.get("status", "").strip(), tuple(findings)
+
+
+def read_registry_response(response: etree._Element) -> RegistryResult:
+    """The answer to a submission as a client reads it. A Failure is raised as ExchangeError with its findings."""
+    if response.tag != REGISTRY_RESPONSE:
+        raise ExchangeError(Reason.UNREADABLE, "The answer has to be rs:RegistryResponse.")
+    status, findings = read_response_findings(response)
+    if status != SUCCESS:
+        raise ExchangeError.of(
+            findings or (Finding(Reason.REGISTRY_ERROR, "The answer is no Success, without errors."),)
+        )
+    return RegistryResult(findings)
