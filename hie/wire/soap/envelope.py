@@ -36,7 +36,7 @@ _UNDERSTOOD = frozenset((*_ADDRESSES, *_TEXTS, _SECURITY))
 # Roles that are ours (SOAP 1.2 part 1 section 2.2); a header for another node is not ours to judge.
 _OUR_ROLES = frozenset(("", f"{SOAP}/role/next", f"{SOAP}/role/ultimateReceiver"))
 _TRUE = frozenset(("1", "true"))
-_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]{1,1000}")
+_ADDRESS = re.compile(r"\S{1,1000}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,9 @@ def _read_field(fields: dict[str, str], name: str, block: etree._Element, text: 
         return
     if name in fields:
         raise invalid_header(name, f"wsa:{name} is given twice.", "wsa:InvalidCardinality")
-    if not _URI.fullmatch(value):
+    if text is None and len(block):
+        raise invalid_header(name, f"wsa:{name} has to have a wsa:Address.", "wsa:MissingAddressInEPR")
+    if not _ADDRESS.fullmatch(value):
         raise invalid_header(name, f"wsa:{name} has to hold an absolute URI.", "wsa:InvalidAddress")
     fields[name] = value
 
