@@ -102,13 +102,16 @@ def read_response_findings(response: etree._Element) -> tuple[str, tuple[Finding
     return response.get("status", "").strip(), tuple(findings)
 
 
+def failure(findings: tuple[Finding, ...]) -> ExchangeError:
+    """The error a client makes of an answer that is a Failure."""
+    return ExchangeError.of(findings or (Finding(Reason.REGISTRY_ERROR, "The answer is a Failure without errors."),))
+
+
 def read_registry_response(response: etree._Element) -> RegistryResult:
     """The answer to a submission as a client reads it. A Failure is raised as ExchangeError with its findings."""
     if response.tag != REGISTRY_RESPONSE:
         raise ExchangeError(Reason.UNREADABLE, "The answer has to be rs:RegistryResponse.")
     status, findings = read_response_findings(response)
     if status != SUCCESS:
-        raise ExchangeError.of(
-            findings or (Finding(Reason.REGISTRY_ERROR, "The answer is no Success, without errors."),)
-        )
+        raise failure(findings)
     return RegistryResult(findings)

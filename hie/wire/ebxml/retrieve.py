@@ -15,6 +15,7 @@ from hie.wire.ebxml.names import FAILURE, RS, XDSB
 from hie.wire.ebxml.registry_response import (
     REGISTRY_RESPONSE,
     Answering,
+    failure,
     read_response_findings,
     status_of,
     write_errors,
@@ -87,9 +88,7 @@ def read_response(message: SoapMessage) -> RetrieveResult:
         raise ExchangeError(Reason.UNREADABLE, detail)
     status, findings = read_response_findings(response)
     if status == FAILURE:
-        raise ExchangeError.of(
-            findings or (Finding(Reason.REPOSITORY_ERROR, "The answer is a Failure without errors."),)
-        )
+        raise failure(findings)
     documents = tuple(_read_document(each, message) for each in message.body.iterchildren(_xdsb("DocumentResponse")))
     return RetrieveResult(documents, findings)
 

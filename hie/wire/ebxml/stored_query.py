@@ -1,4 +1,4 @@
-"""The codec of ITI-18, Registry Stored Query (ITI TF-2: 3.18), and of the queries that are spelled like it (ITI-38, 51).
+"""The codec of ITI-18, Registry Stored Query (ITI TF-2: 3.18), and of the queries spelled like it (ITI-38, 51).
 
 Theory of a value (3.18.4.1.2.3.5): a text stands in single quotes, in which a quote is doubled; a number stands bare;
 several of them stand in parentheses, separated by commas, and may be spread over several Value elements. Values in one
@@ -21,6 +21,7 @@ from hie.wire.ebxml.queries import EVERYWHERE, MANY_EVERYWHERE, PARAMETERS, QUER
 from hie.wire.ebxml.reading import long_status, read_object
 from hie.wire.ebxml.registry_response import (
     Answering,
+    failure,
     read_response_findings,
     status_of,
     write_errors,
@@ -29,9 +30,8 @@ from hie.wire.ebxml.values import cx, dtm, home_community_id
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 from hie.wire.xml import escape
 
-_REQUEST, _OPTION, _RESPONSE = (
-    f"{{{QUERY}}}{name}" for name in ("AdhocQueryRequest", "ResponseOption", "AdhocQueryResponse")
-)
+_REQUEST, _RESPONSE = f"{{{QUERY}}}AdhocQueryRequest", f"{{{QUERY}}}AdhocQueryResponse"
+_OPTION = f"{{{QUERY}}}ResponseOption"
 _QUERY, _SLOT, _VALUE_LIST, _VALUE = rim("AdhocQuery"), rim("Slot"), rim("ValueList"), rim("Value")
 _OBJECT_LIST, _OBJECT_REF = rim("RegistryObjectList"), rim("ObjectRef")
 
@@ -96,9 +96,7 @@ def write_request(query: StoredQuery) -> SoapBody:
     row = QUERIES.get(query.query_id)
     many = row.many | MANY_EVERYWHERE if row else frozenset[str]()
     slots = "".join(
-        f'<rim:Slot name="{escape(name)}"><rim:ValueList>{_write_values(name, values, name in many)}</rim:ValueList></rim:Slot>'
-        for name, groups in query.parameters.items()
-        for values in groups
+        _write_slot(name, values, name in many) for name, groups in query.parameters.items() for values in groups
     )
     home = f' home="{escape(query.home)}"' if query.home else ""
     return SoapBody(
@@ -115,7 +113,7 @@ def write_request(query: StoredQuery) -> SoapBody:
 
 
 def read_response(message: SoapMessage) -> QueryResult:
-    """The answer as a client reads it, its objects as canonical fragments (``fragments.read_fragment`` makes values of them).
+    """The answer as a client reads it, its objects as canonical fragments, of which ``read_fragment`` makes values.
 
     A Failure is raised as ExchangeError with its findings; the errors of a PartialSuccess stand in ``findings``.
     """
@@ -123,7 +121,7 @@ def read_response(message: SoapMessage) -> QueryResult:
         raise ExchangeError(Reason.UNREADABLE, "The answer has to be query:AdhocQueryResponse.")
     status, findings = read_response_findings(message.body)
     if status == FAILURE:
-        raise ExchangeError.of(findings or (Finding(Reason.REGISTRY_ERROR, "The answer is a Failure without errors."),))
+        raise failure(findings)
     fragments, references = [], []
     for element in message.body.iterfind(f"{_OBJECT_LIST}/*"):
         if element.tag == _OBJECT_REF:
@@ -183,9 +181,7 @@ def _read_values(parameter: Parameter, text: str, findings: list[Finding]) -> li
     while expects:
         item = _ITEM.match(inside, at)
         if item is None or (item[3] and not is_list):
-            findings.append(
-                _wrong(parameter.name, "has to be a text in single quotes, or a list of them in parentheses")
-            )
+            findings.append(_wrong(parameter.name, "has to be a quoted text, or a list of them in parentheses"))
             return [whole]
         if item[2] is not None and parameter.kind not in _BARE:
             findings.append(_wrong(parameter.name, "has to stand in single quotes"))
@@ -244,11 +240,12 @@ def _wrong(name: str, sentence: str) -> Finding:
     return Finding(Reason.REGISTRY_ERROR, f"{name[:128]} {sentence}.", name[:128])
 
 
-def _write_values(name: str, values: tuple[str, ...], many: bool) -> str:
+def _write_slot(name: str, values: tuple[str, ...], many: bool) -> str:
     kind = PARAMETERS[name].kind if name in PARAMETERS else Kind.TEXT
     texts = [value if kind in _BARE else "'" + value.replace("'", "''") + "'" for value in values]
     written = _lists(texts) if many else texts
-    return "".join(f"<rim:Value>{escape(text)}</rim:Value>" for text in written)
+    inside = "".join(f"<rim:Value>{escape(text)}</rim:Value>" for text in written)
+    return f'<rim:Slot name="{escape(name)}"><rim:ValueList>{inside}</rim:ValueList></rim:Slot>'
 
 
 def _lists(texts: list[str]) -> Iterator[str]:

@@ -243,9 +243,9 @@ def _members(message: _Message) -> Iterator[Finding]:
                 yield _finding(each, "sourceObject", "of a HasMember has to be a SubmissionSet or a Folder")
             if each.source_object in sets:
                 members.add(each.target_object)
-    for each in message.members:
-        if each.entry_uuid and each.entry_uuid not in members:
-            yield _finding(each, "HasMember", "is missing; the SubmissionSet has to have it as a member")
+    for member in message.members:
+        if member.entry_uuid and member.entry_uuid not in members:
+            yield _finding(member, "HasMember", "is missing; the SubmissionSet has to have it as a member")
 
 
 def _documents(message: _Message) -> Iterator[Finding]:
