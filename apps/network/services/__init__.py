@@ -9,6 +9,7 @@ from apps.network.services.certificates import (
     keep_certificate,
     withdraw_certificate,
 )
+from apps.network.services.joining import Joined, add_hospital, connection_package
 from apps.network.services.members import (
     add_facility,
     add_node,
@@ -20,10 +21,13 @@ from apps.network.services.sheet import connection_sheet
 
 __all__ = [
     "IssuedCertificate",
+    "Joined",
     "NoBuiltInAuthorityError",
     "add_facility",
+    "add_hospital",
     "add_node",
     "bind_certificate",
+    "connection_package",
     "connection_sheet",
     "issue_certificate",
     "issue_server_certificate",
