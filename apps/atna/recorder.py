@@ -1,4 +1,4 @@
-"""The recorder of the pipeline: from the trail of one message to its audit records (ITI TF-2: 3.20, table by transaction).
+"""The recorder of the pipeline: from the trail of one message to its audit records (ITI TF-2: 3.20).
 
 One record for each entry and patient. Nothing is caught here: where a record cannot be kept, the pipeline answers
 with an error instead (decision 0002).

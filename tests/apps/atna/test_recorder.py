@@ -127,9 +127,9 @@ def test_no_sender_can_keep_a_record_from_being_kept(hostile):
 
 
 def test_the_record_falls_with_the_work_it_belongs_to():
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         record(*trail("ITI-42"))
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert not AuditRecord.objects.exists()
 
 
