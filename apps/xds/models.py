@@ -1,1 +1,267 @@
-"""Tables of this app."""
+"""Tables of the registry and repository (ITI TF-3: 4.1, 4.2.3).
+
+An object's canonical ebRIM fragment lies beside the columns it is searched by, so that an answer is joined from
+bytes and no object is built (decision 0009). Multi-valued attributes lie in side tables.
+
+Index plan. Every stored query by patient is one range of ``(shard_key, patient_id, ...)``; a query by id is one point
+of a unique index; a restriction on a multi-valued attribute is a probe of a side table inside the patient's range.
+
+Growth. ``shard_key`` is a stable hash of the patient id and stands in every table and every query by patient, side
+tables included. On PostgreSQL the tables can be hash-partitioned by it, or distributed by it; the unique constraints
+then move into an id map (unique id or entry UUID -> shard_key), because a partitioned table holds none that leaves the
+key out.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+SHARDS = 1024
+CODE_LENGTH = 160
+LOCATOR_LENGTH = 512
+
+
+def shard_key_of(patient_id: str) -> int:
+    """The shard of a patient: 0 to 1023, the same for ever (CRC-32 of the regional id)."""
+    return zlib.crc32(patient_id.encode()) % SHARDS
+
+
+class Status(models.IntegerChoices):
+    """availabilityStatus as a small number (ITI TF-3: 4.2.3.2.2)."""
+
+    APPROVED = 0, _("Approved")
+    DEPRECATED = 1, _("Deprecated")
+
+
+class ObjectType(models.IntegerChoices):
+    """objectType of a DocumentEntry as a small number (ITI TF-3: 4.2.3.2.30)."""
+
+    STABLE = 0, _("Stable")
+    ON_DEMAND = 1, _("On-demand")
+
+
+class Content(models.Model):
+    """Where the bytes of a document lie and what they were when they were taken in.
+
+    locator: ``<scheme>:<place>``, read by the content store of its scheme (settings.CONTENT_STORES).
+    """
+
+    locator = models.CharField(_("locator"), max_length=LOCATOR_LENGTH)
+    size = models.BigIntegerField(_("size in bytes"))
+    sha1 = models.CharField(_("SHA-1"), max_length=40)
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    created_at = models.DateTimeField(_("taken in at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("content")
+        verbose_name_plural = _("contents")
+        constraints = [models.UniqueConstraint(fields=["locator", "sha256"], name="xds_content_place")]
+
+    def __str__(self) -> str:
+        return f"{self.locator.partition(':')[0]} {self.sha256[:12]}"
+
+
+class PatientRow(models.Model):
+    """What belongs to one patient: the surviving regional id, and the shard it puts the row in."""
+
+    patient_id = models.CharField(_("regional ID"), max_length=128)
+    shard_key = models.SmallIntegerField(_("shard"))
+
+    class Meta:
+        abstract = True
+
+
+class RegistryRow(PatientRow):
+    """What every registry object has: its id, whose record it is, its status, its canonical fragment."""
+
+    entry_uuid = models.CharField(_("entry UUID"), max_length=64, unique=True)
+    facility_code = models.CharField(_("facility"), max_length=10)
+    status = models.SmallIntegerField(_("status"), choices=Status.choices, default=Status.APPROVED)
+    registered_at = models.DateTimeField(_("registered at"), auto_now_add=True)
+    fragment = models.BinaryField(_("ebRIM"))
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return self.entry_uuid
+
+
+class DocumentEntry(RegistryRow):
+    """One document. Codes are ``code^^scheme``; times are 14 digits in UTC, "" where absent.
+
+    event_codes and confidentiality_codes repeat the side tables, one code a line, so that a permit is applied to a row
+    without a second query; care_date is the day of care in Japan (of creation where the care has no time).
+    """
+
+    logical_id = models.CharField(_("logical ID"), max_length=64)
+    version = models.IntegerField(_("version"), default=1)
+    unique_id = models.CharField(_("unique ID"), max_length=128, db_index=True)
+    repository_unique_id = models.CharField(_("repository"), max_length=64)
+    object_type = models.SmallIntegerField(_("type of entry"), choices=ObjectType.choices, default=ObjectType.STABLE)
+    mime_type = models.CharField(_("MIME type"), max_length=128)
+    title = models.CharField(_("title"), max_length=256, blank=True)
+    hash = models.CharField(_("SHA-1"), max_length=40, blank=True)
+    size = models.BigIntegerField(_("size in bytes"), null=True)
+    class_code = models.CharField(_("class code"), max_length=CODE_LENGTH, blank=True)
+    type_code = models.CharField(_("type code"), max_length=CODE_LENGTH, blank=True)
+    format_code = models.CharField(_("format code"), max_length=CODE_LENGTH, blank=True)
+    healthcare_facility_type_code = models.CharField(_("facility type"), max_length=CODE_LENGTH, blank=True)
+    practice_setting_code = models.CharField(_("practice setting"), max_length=CODE_LENGTH, blank=True)
+    event_codes = models.TextField(_("event codes"), blank=True)
+    confidentiality_codes = models.TextField(_("confidentiality codes"), blank=True)
+    creation_time = models.CharField(_("created at"), max_length=14, blank=True)
+    service_start_time = models.CharField(_("care from"), max_length=14, blank=True)
+    service_stop_time = models.CharField(_("care until"), max_length=14, blank=True)
+    care_date = models.CharField(_("day of care"), max_length=8, blank=True)
+    content = models.ForeignKey(
+        Content, verbose_name=_("content"), null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
+    )
+
+    class Meta:
+        verbose_name = _("document entry")
+        verbose_name_plural = _("document entries")
+        indexes = [
+            models.Index(fields=["shard_key", "patient_id", "status", "creation_time"], name="xds_entry_patient"),
+            models.Index(fields=["logical_id", "version"], name="xds_entry_logical"),
+            models.Index(fields=["facility_code", "registered_at"], name="xds_entry_facility"),
+        ]
+
+
+class SubmissionSet(RegistryRow):
+    """One submission. digest: SHA-256 of what was submitted, by which a message sent again is recognised."""
+
+    unique_id = models.CharField(_("unique ID"), max_length=128, unique=True)
+    source_id = models.CharField(_("source"), max_length=64)
+    submission_time = models.CharField(_("submitted at"), max_length=14)
+    content_type_code = models.CharField(_("content type"), max_length=CODE_LENGTH, blank=True)
+    title = models.CharField(_("title"), max_length=256, blank=True)
+    digest = models.CharField(_("digest"), max_length=64, blank=True)
+
+    class Meta:
+        verbose_name = _("submission set")
+        verbose_name_plural = _("submission sets")
+        indexes = [
+            models.Index(fields=["shard_key", "patient_id", "status", "submission_time"], name="xds_set_patient"),
+            models.Index(fields=["facility_code", "registered_at"], name="xds_set_facility"),
+        ]
+
+
+class Folder(RegistryRow):
+    """One folder."""
+
+    logical_id = models.CharField(_("logical ID"), max_length=64, db_index=True)
+    version = models.IntegerField(_("version"), default=1)
+    unique_id = models.CharField(_("unique ID"), max_length=128, unique=True)
+    title = models.CharField(_("title"), max_length=256, blank=True)
+    last_update_time = models.CharField(_("last updated at"), max_length=14)
+
+    class Meta:
+        verbose_name = _("folder")
+        verbose_name_plural = _("folders")
+        indexes = [
+            models.Index(fields=["shard_key", "patient_id", "status", "last_update_time"], name="xds_folder_patient"),
+        ]
+
+
+class Association(RegistryRow):
+    """One relationship between two objects, named by their entry UUIDs; it belongs to the patient of its submission."""
+
+    association_type = models.CharField(_("type"), max_length=80)
+    source_uuid = models.CharField(_("source"), max_length=64, db_index=True)
+    target_uuid = models.CharField(_("target"), max_length=64, db_index=True)
+    submission_set_status = models.CharField(_("status in the submission"), max_length=16, blank=True)
+
+    class Meta:
+        verbose_name = _("association")
+        verbose_name_plural = _("associations")
+        indexes = [models.Index(fields=["shard_key", "patient_id"], name="xds_association_patient")]
+
+
+class EntryValue(PatientRow):
+    """One value of a multi-valued attribute of a DocumentEntry. Probed inside the patient's range."""
+
+    entry = models.ForeignKey(DocumentEntry, on_delete=models.CASCADE, db_index=False, related_name="+")
+    value = models.CharField(max_length=256)
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} of {self.entry_id}"
+
+
+class EventCode(EntryValue):
+    """eventCodeList, ``code^^scheme``."""
+
+    class Meta:
+        indexes = [models.Index(fields=["shard_key", "patient_id", "value", "entry"], name="xds_event_code")]
+
+
+class ConfidentialityCode(EntryValue):
+    """confidentialityCode, ``code^^scheme``."""
+
+    class Meta:
+        indexes = [models.Index(fields=["shard_key", "patient_id", "value", "entry"], name="xds_confidentiality_code")]
+
+
+class AuthorPerson(EntryValue):
+    """author.authorPerson, XCN as written; compared with a pattern, hence found by its entry."""
+
+    value = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["shard_key", "patient_id", "entry"], name="xds_author_person")]
+
+
+class ReferenceId(EntryValue):
+    """referenceIdList, CXi as written; also found without a patient."""
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["shard_key", "patient_id", "value", "entry"], name="xds_reference_id"),
+            models.Index(fields=["value"], name="xds_reference_id_value"),
+        ]
+
+
+class SubmissionSetAuthorPerson(PatientRow):
+    """author.authorPerson of a submission set, XCN as written."""
+
+    submission_set = models.ForeignKey(SubmissionSet, on_delete=models.CASCADE, db_index=False, related_name="+")
+    value = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["shard_key", "patient_id", "submission_set"], name="xds_set_author_person")]
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} of {self.submission_set_id}"
+
+
+class FolderCode(PatientRow):
+    """Folder.codeList, ``code^^scheme``."""
+
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, db_index=False, related_name="+")
+    value = models.CharField(max_length=CODE_LENGTH)
+
+    class Meta:
+        indexes = [models.Index(fields=["shard_key", "patient_id", "value", "folder"], name="xds_folder_code")]
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} of {self.folder_id}"
+
+
+PATIENT_TABLES: tuple[type[PatientRow], ...] = (
+    DocumentEntry,
+    SubmissionSet,
+    Folder,
+    Association,
+    EventCode,
+    ConfidentialityCode,
+    AuthorPerson,
+    ReferenceId,
+    SubmissionSetAuthorPerson,
+    FolderCode,
+)

@@ -1,0 +1,15 @@
+"""The verbs of the registry and repository. Each owns its database transaction."""
+
+from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
+from apps.xds.services.moving import move_patient
+from apps.xds.services.registration import register, submit
+
+__all__ = [
+    "IndexResult",
+    "IndexedDocument",
+    "index_documents",
+    "move_patient",
+    "register",
+    "relocate_content",
+    "submit",
+]

@@ -1,0 +1,228 @@
+"""What the associations of a submission ask of the registry, and what follows from them.
+
+ITI TF-2: 3.42.4.1.3.4 to 3.42.4.1.3.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from django.db import connection
+
+from apps.xds.models import ObjectType, Status
+from hie.values.documents import (
+    APND,
+    HAS_MEMBER,
+    IS_SNAPSHOT_OF,
+    ON_DEMAND,
+    RPLC,
+    SIGNS,
+    XFRM,
+    XFRM_RPLC,
+    Association,
+    DocumentEntry,
+    Folder,
+    RegistryObject,
+    Submission,
+)
+from hie.values.errors import Finding, Reason
+from hie.values.identifiers import is_uuid_urn, new_uuid_urn
+
+REPLACING = frozenset({RPLC, XFRM_RPLC})
+DEPENDENT = frozenset({APND, XFRM})
+RELATIONSHIPS = frozenset({RPLC, XFRM_RPLC, APND, XFRM, SIGNS, IS_SNAPSHOT_OF})
+IN_REGISTRY_ONLY = frozenset({RPLC, XFRM_RPLC, IS_SNAPSHOT_OF})
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An object of the registry that a submission names. kind: the name of its class in ``hie.values.documents``."""
+
+    kind: str
+    entry_uuid: str
+    patient_id: str
+    status: int
+    facility_code: str
+    object_type: int
+    key: int
+    fragment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a submission changes besides its own objects.
+
+    associations: memberships that a replacement inherits, with the submission's own ids as ends. deprecated: entries
+    that are replaced or depend on one. folders: entry UUIDs of registered folders that get a document.
+    """
+
+    associations: tuple[Association, ...] = ()
+    deprecated: tuple[Known, ...] = ()
+    folders: tuple[str, ...] = ()
+
+
+def known_objects(submission: Submission) -> dict[str, Known]:
+    """The objects of the registry that the submission names by UUID, be it as an end or as an id of its own."""
+    named = [each.entry_uuid for each in _objects(submission)]
+    named += [end for each in submission.associations for end in (each.source_object, each.target_object)]
+    uuids = [each for each in dict.fromkeys(named) if is_uuid_urn(each)]
+    if not uuids:
+        return {}
+    marks = ", ".join(["%s"] * len(uuids))
+    parts = [
+        f"SELECT '{kind}', entry_uuid, patient_id, status, facility_code, {object_type}, id, fragment"  # noqa: S608
+        f" FROM {table} WHERE entry_uuid IN ({marks})"
+        for kind, table, object_type in _TABLES
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), uuids * len(_TABLES))
+        rows = [Known(*row) for row in cursor.fetchall()]
+    return {row.entry_uuid: row for row in rows}
+
+
+def findings(
+    submission: Submission, known: Mapping[str, Known], patient_id: str, facility_code: str
+) -> Iterator[Finding]:
+    """What is wrong with the associations in the light of the registry. patient_id: "" where it is not known."""
+    own = {each.entry_uuid: each for each in _objects(submission)}
+    for each in submission.associations:
+        if each.association_type == HAS_MEMBER:
+            yield from _membership_findings(each, own, known, patient_id)
+        elif each.association_type in RELATIONSHIPS:
+            yield from _relationship_findings(each, own, known, patient_id, facility_code)
+
+
+def change(submission: Submission, known: Mapping[str, Known]) -> Change:
+    """What follows from the associations of a submission in which nothing is wrong."""
+    folders = {
+        each.source_object: None
+        for each in submission.associations
+        if each.association_type == HAS_MEMBER and _kind(known, each.source_object) == "Folder"
+    }
+    successors = {
+        each.target_object: each.source_object for each in submission.associations if each.association_type in REPLACING
+    }
+    replaced = [known[each] for each in successors]
+    if not replaced:
+        return Change(folders=tuple(folders))
+    inherited: list[Association] = []
+    submission_set = submission.submission_sets[0].entry_uuid
+    for folder, original in _memberships(list(successors)):
+        membership = Association(new_uuid_urn(), HAS_MEMBER, folder, successors[original])
+        inherited += [membership, Association(new_uuid_urn(), HAS_MEMBER, submission_set, membership.entry_uuid)]
+        folders[folder] = None
+    return Change(tuple(inherited), (*replaced, *_dependents(list(successors))), tuple(folders))
+
+
+_TABLES = (
+    ("DocumentEntry", "xds_documententry", "object_type"),
+    ("SubmissionSet", "xds_submissionset", "0"),
+    ("Folder", "xds_folder", "0"),
+    ("Association", "xds_association", "0"),
+)
+
+
+def _objects(submission: Submission) -> list[RegistryObject]:
+    return [
+        *submission.document_entries,
+        *submission.submission_sets,
+        *submission.folders,
+        *submission.associations,
+    ]
+
+
+def _kind(known: Mapping[str, Known], entry_uuid: str) -> str:
+    return known[entry_uuid].kind if entry_uuid in known else ""
+
+
+def _unresolved(each: Association, end: str, sentence: str) -> Finding:
+    return Finding(Reason.UNRESOLVED_REFERENCE, f"Association.{end} {sentence}", f"{each.entry_uuid}: {end}")
+
+
+def _membership_findings(
+    each: Association, own: Mapping[str, RegistryObject], known: Mapping[str, Known], patient_id: str
+) -> Iterator[Finding]:
+    """HasMember. What a submission set holds by reference may be of another patient; what a folder holds may not."""
+    for end in ("source_object", "target_object"):
+        uuid = getattr(each, end)
+        if uuid not in own and uuid not in known:
+            slot = end.replace("_o", "O")
+            yield _unresolved(each, slot, "names no object of this submission or of the registry.")
+    if not isinstance(own.get(each.source_object), Folder) and _kind(known, each.source_object) != "Folder":
+        return
+    for registered in (known.get(each.source_object), known.get(each.target_object)):
+        if registered is None:
+            continue
+        yield from _same_patient(each, registered, patient_id)
+        if registered.status == Status.DEPRECATED:
+            sentence = f"The {registered.kind} is deprecated; folder and document both have to be approved."
+            yield Finding(Reason.DEPRECATED_DOCUMENT, sentence, each.entry_uuid)
+
+
+def _relationship_findings(
+    each: Association,
+    own: Mapping[str, RegistryObject],
+    known: Mapping[str, Known],
+    patient_id: str,
+    facility_code: str,
+) -> Iterator[Finding]:
+    source, target = own.get(each.source_object), known.get(each.target_object)
+    if not isinstance(source, DocumentEntry):
+        yield _unresolved(each, "sourceObject", "has to name a DocumentEntry of this submission.")
+    if target is None:
+        in_submission = isinstance(own.get(each.target_object), DocumentEntry)
+        if not in_submission or each.association_type in IN_REGISTRY_ONLY:
+            yield _unresolved(each, "targetObject", "has to name a DocumentEntry that is registered already.")
+        return
+    if target.kind != "DocumentEntry":
+        yield _unresolved(each, "targetObject", f"names a {target.kind}; it has to name a DocumentEntry.")
+        return
+    if target.status == Status.DEPRECATED:
+        sentence = "targetObject is deprecated; name the version that replaced it."
+        yield Finding(Reason.DEPRECATED_DOCUMENT, sentence, f"{each.entry_uuid}: targetObject")
+    yield from _same_patient(each, target, patient_id)
+    if each.association_type in REPLACING and target.facility_code != facility_code:
+        sentence = "targetObject is a document of another facility, which alone may replace it."
+        yield Finding(Reason.CALLER_NOT_ENTITLED, sentence, f"{each.entry_uuid}: targetObject")
+    if each.association_type == IS_SNAPSHOT_OF:
+        yield from _snapshot_findings(each, source, target)
+
+
+def _same_patient(each: Association, end: Known, patient_id: str) -> Iterator[Finding]:
+    if patient_id and end.patient_id != patient_id:
+        sentence = f"The {end.kind} in the registry is of another patient than this submission."
+        yield Finding(Reason.PATIENT_MISMATCH, sentence, each.entry_uuid)
+
+
+def _snapshot_findings(each: Association, source: RegistryObject | None, target: Known) -> Iterator[Finding]:
+    stable = isinstance(source, DocumentEntry) and source.object_type != ON_DEMAND
+    if not stable or target.object_type != ObjectType.ON_DEMAND:
+        sentence = "IsSnapshotOf joins a stable DocumentEntry (sourceObject) to an on-demand one (targetObject)."
+        yield Finding(Reason.METADATA, sentence, each.entry_uuid)
+
+
+def _memberships(entry_uuids: list[str]) -> list[tuple[str, str]]:
+    """(folder, entry) of approved folders that hold one of the entries."""
+    marks = ", ".join(["%s"] * len(entry_uuids))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT f.entry_uuid, a.target_uuid FROM xds_association a"  # noqa: S608
+            " JOIN xds_folder f ON f.entry_uuid = a.source_uuid"
+            f" WHERE a.target_uuid IN ({marks}) AND a.association_type = %s AND a.status = %s AND f.status = %s",
+            [*entry_uuids, HAS_MEMBER, Status.APPROVED.value, Status.APPROVED.value],
+        )
+        return [(folder, entry) for folder, entry in cursor.fetchall()]
+
+
+def _dependents(entry_uuids: list[str]) -> list[Known]:
+    """Approved addenda and transformations of the entries."""
+    marks = ", ".join(["%s"] * len(entry_uuids))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT 'DocumentEntry', e.entry_uuid, e.patient_id, e.status, e.facility_code, e.object_type,"  # noqa: S608
+            " e.id, e.fragment FROM xds_association a JOIN xds_documententry e ON e.entry_uuid = a.source_uuid"
+            f" WHERE a.target_uuid IN ({marks}) AND a.association_type IN (%s, %s) AND e.status = %s",
+            [*entry_uuids, *sorted(DEPENDENT), Status.APPROVED.value],
+        )
+        return [Known(*row) for row in cursor.fetchall()]

@@ -1,0 +1,34 @@
+"""ITI-41, Provide and Register Document Set-b: documents and their metadata (ITI TF-2: 3.41)."""
+
+from __future__ import annotations
+
+from apps.xds.services import submit
+from apps.xds.transactions.iti42_register_document_set import audit_entries, subjects_of
+from hie.exchange.trail import CREATE, IMPORT, AuditEvent
+from hie.exchange.transaction import Soap, Transaction
+from hie.values.access import Access, Permit
+from hie.values.documents import RegistryResult, Submission
+from hie.wire.ebxml import provide
+
+
+def execute(submission: Submission, permit: Permit) -> RegistryResult:
+    """Store and register what the caller submits as the record of its own facility."""
+    return submit(submission, facility_code=permit.caller.node.facility_code)
+
+
+ITI_41 = Transaction(
+    number="ITI-41",
+    name="Provide and Register Document Set-b",
+    door=Soap(
+        "repository",
+        "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b",
+        "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse",
+        mtom=True,
+    ),
+    codec=provide,
+    subject=subjects_of,
+    access=Access.SUBMIT,
+    execute=execute,
+    audit=AuditEvent(IMPORT, CREATE, audit_entries),
+    changes=True,
+)
