@@ -143,7 +143,7 @@ class Message:
         """
         if len(raw) > max_bytes:
             raise ExchangeError(Reason.TOO_LARGE, f"The message has more than {max_bytes} bytes.")
-        body = raw.strip(_FRAME)
+        body = raw.lstrip(_BEFORE).rstrip(_BEHIND)
         start = body.find(b"MSH", 0, 4)
         if start not in (0, 3) or (start == 3 and not body.startswith(b"\xef\xbb\xbf")):
             raise ExchangeError(Reason.UNREADABLE, "The message does not begin with an MSH segment.", "MSH^1")
@@ -245,7 +245,7 @@ def _from_hex(digits: str, unchanged: str) -> str:
 
 # The header ---------------------------------------------------------------------------------------------------------
 
-_FRAME = b"\x0b\x1c\x00\r\n \t\x1a"
+_BEFORE, _BEHIND = b"\x0b\x1c\x00\r\n \t", b"\x1c\x00\x1a\r\n"
 _TWO_BYTE_RUN = re.compile(rb"\x1b\$.*?(?:\x1b\([BJ]|$)")
 
 
