@@ -76,7 +76,7 @@ class SoapClient:
     def call(
         self,
         action: str,
-        body: bytes,
+        body: bytes | SoapBody,
         *,
         attachments: tuple[Attachment, ...] = (),
         assertion: bytes = b"",
@@ -84,11 +84,14 @@ class SoapClient:
     ) -> SoapMessage:
         """Send a request and wait for its answer.
 
-        body: the serialised child of the SOAP body. mtom: send multipart/related; follows from attachments.
+        body: the serialised child of the SOAP body, or what a codec's write_request returns, with its attachments.
+        mtom: send multipart/related; follows from attachments.
         assertion: a signed saml:Assertion, or b"". Raises FaultError for a fault, CallError where no SOAP answer came.
         """
-        envelope, message_id = write_request(action, self._url, SoapBody((body,), attachments), assertion)
-        outgoing = (write_multipart if mtom or attachments else write_inlined)(envelope, attachments)
+        content = body if isinstance(body, SoapBody) else SoapBody((body,), attachments)
+        envelope, message_id = write_request(action, self._url, content, assertion)
+        writer = write_multipart if mtom or content.attachments else write_inlined
+        outgoing = writer(envelope, content.attachments)
         headers = {"Content-Type": outgoing.content_type, "Content-Length": str(outgoing.length)}
         self.last_request = self.last_response = b""
         try:

@@ -50,6 +50,8 @@ _RULES = {
     etree.ErrorTypes.ERR_INVALID_ENCODING: "the bytes are not in the declared encoding",
 }
 
+_NO_DOCUMENT_TYPE = "The XML document has a document type, which is not allowed."
+
 _thread = threading.local()
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -67,16 +69,16 @@ def parse(raw: bytes, max_bytes: int = MAX_BYTES) -> etree._Element:
     try:
         root = etree.fromstring(text, _parser())
     except etree.XMLSyntaxError as error:
-        raise _unreadable(error) from None
+        raise _unreadable(error, b"<!DOCTYPE" in text[:4096]) from None
     if root is None:
         raise ExchangeError(Reason.UNREADABLE, "The XML document has no element.")
     if root.getroottree().docinfo.internalDTD is not None:
-        raise ExchangeError(Reason.UNREADABLE, "The XML document has a document type, which is not allowed.")
+        raise ExchangeError(Reason.UNREADABLE, _NO_DOCUMENT_TYPE)
     return root
 
 
 def escape(text: str) -> str:
-    """The text as it stands in element content or in an attribute in double quotes; illegal characters become U+FFFD."""
+    """The text as it stands in an element or in an attribute in double quotes; illegal characters become U+FFFD."""
     return _escape(_ILLEGAL.sub("\ufffd", text), {'"': "&quot;", "\r": "&#13;"})
 
 
@@ -117,9 +119,11 @@ def _parser() -> etree.XMLParser:
     return parser
 
 
-def _unreadable(error: etree.XMLSyntaxError) -> ExchangeError:
+def _unreadable(error: etree.XMLSyntaxError, document_type: bool) -> ExchangeError:
+    if document_type:
+        return ExchangeError(Reason.UNREADABLE, _NO_DOCUMENT_TYPE)
     line = error.position[0] if error.position else 0
-    rule = _RULES.get(error.code)
+    rule = _RULES.get(error.code)  # type: ignore[attr-defined]
     if rule is None:
         limit = "depth" in (error.msg or "") or "huge" in (error.msg or "").lower()
         rule = f"a limit is exceeded (depth {MAX_DEPTH}, 10 MB of text in one place)" if limit else "not well-formed"
