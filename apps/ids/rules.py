@@ -16,7 +16,7 @@ REFUSED_FROM = 3
 
 _MY_NUMBER = re.compile(r"(?<!\d)\d{4}[ -]?\d{4}[ -]?\d{4}(?!\d)", re.ASCII)
 _RESIDENT_CODE = re.compile(r"(?<!\d)\d{11}(?!\d)", re.ASCII)
-_HYPHENS = re.compile("[‐‑‒–—―−─ー]")
+_HYPHENS = re.compile(r"(?<=\d)[‐‑‒–—―−─ー](?=\d)")
 _WORDS_REACH = 20  # characters before and after the number in which a word counts
 _MY_NUMBER_WORDS = re.compile(
     r"マイナンバー|個人番号|my[ _]?number|individual[ _]?number|\bin_number\b|\bNNJPN\b", re.IGNORECASE

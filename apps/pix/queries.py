@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Count
 
-from hie.values.access import Subject
+from apps.network import queries as network
+from apps.pix.models import LinkEvent, LocalIdentifier, Person
+from hie.values.access import Permit, Subject
+from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
+from hie.values.patients import CrossReferenceQuery, CrossReferences
 
 
 def regional_id_of(identifier: Identifier) -> str | None:
     """The regional id of the person whom an active chart number or regional id names; None where it is not known.
 
-    An identifier that was merged away or a regional id that was subsumed is not known any more (ITI TF-2: 3.8.4.2).
-    The regional id itself is an identifier of the affinity domain (``settings.AFFINITY_DOMAIN_OID``).
+    The authority is known by its OID or its namespace. An identifier that was merged away or a regional id that was
+    subsumed is not known any more (ITI TF-2: 3.8.4.2). The regional id itself is an identifier of the affinity
+    domain (``settings.AFFINITY_DOMAIN_OID``).
     """
-    if identifier.oid == settings.AFFINITY_DOMAIN_OID:
+    oid, value = _canonical(identifier)
+    if oid == settings.AFFINITY_DOMAIN_OID:
         sql = "SELECT regional_id FROM pix_person WHERE regional_id = %s AND status = 'active'"
-        parameters = [identifier.value]
+        parameters = [value]
     else:
         sql = (
             "SELECT p.regional_id FROM pix_localidentifier l JOIN pix_person p ON p.id = l.person_id"
             " WHERE l.authority_oid = %s AND l.value = %s AND l.status = 'active'"
         )
-        parameters = [identifier.oid, identifier.value]
+        parameters = [oid, value]
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         row = cursor.fetchone()
@@ -45,7 +54,7 @@ def subjects_of(identifiers: Iterable[Identifier]) -> tuple[Subject, ...]:
 def identifiers_of(regional_id: str) -> tuple[Identifier, ...]:
     """All active chart numbers of a person in the order they became known; nothing for an unknown regional id.
 
-    The namespaces of the authorities are left empty; the regional id itself is not among them.
+    Authorities have OID and namespace; the regional id itself is not among them.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -54,6 +63,180 @@ def identifiers_of(regional_id: str) -> tuple[Identifier, ...]:
             " WHERE p.regional_id = %s AND l.status = 'active' ORDER BY l.id",
             [regional_id],
         )
-        return tuple(
-            Identifier(value, AssigningAuthority(oid=oid), type_code) for value, oid, type_code in cursor.fetchall()
+        return tuple(Identifier(value, _authority(oid), type_code) for value, oid, type_code in cursor.fetchall())
+
+
+def surviving_of(regional_id: str) -> str | None:
+    """The active regional id that a subsumed one was joined into, through the whole chain; itself while active.
+
+    For audit and for records that were written before a join. None where the id is unknown or was retired.
+    """
+    row = Person.objects.filter(regional__value=regional_id).values_list("status", "surviving__regional__value").first()
+    while row is not None and row[0] == Person.Status.SUBSUMED:
+        regional_id = row[1]
+        row = (
+            Person.objects.filter(regional__value=regional_id)
+            .values_list("status", "surviving__regional__value")
+            .first()
         )
+    return regional_id if row is not None else None
+
+
+# --- cross references: ITI-9, 45, 83
+
+_CHARTS_OF = """
+    SELECT p.regional_id, o.authority_oid, o.value, o.type_code, o.facility_code
+    FROM {known} LEFT JOIN pix_localidentifier o ON o.person_id = p.id AND o.status = 'active'
+    WHERE {condition} ORDER BY o.authority_oid, o.id
+"""
+_BY_CHART = _CHARTS_OF.format(
+    known="pix_localidentifier l JOIN pix_person p ON p.id = l.person_id",
+    condition="l.authority_oid = %s AND l.value = %s AND l.status = 'active'",
+)
+_BY_REGIONAL_ID = _CHARTS_OF.format(
+    known="pix_person p", condition="%s <> '' AND p.regional_id = %s AND p.status = 'active'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """One identifier of the person found. facility_code: whose chart number it is; "" of the regional id."""
+
+    identifier: Identifier
+    facility_code: str = ""
+
+
+def cross_references(query: CrossReferenceQuery, permit: Permit) -> CrossReferences:
+    """The other identifiers of the person behind one, in the domains asked for or in all (ITI TF-2: 3.9.4.2).
+
+    Never the identifier that was asked with. The affinity domain is a domain like the others: the regional id is
+    given where it is asked for or no domain is named. Facilities that the permit does not reveal are left out, and
+    an identifier of such a facility is as unknown as one that does not exist. One SQL statement.
+
+    Raises ExchangeError: UNKNOWN_DOMAIN at ``identifier.authority`` and at ``domain[n]`` of each domain that the
+    network does not know (n from 1), all together; UNKNOWN_KEY at ``identifier``.
+    """
+    domains = _known_domains(query)
+    asked_with = _canonical(query.identifier)
+    known = _known_by(*asked_with)
+    visible = [each for each in known if _may_see(each, known[0], permit)]
+    if not any(_key(each) == asked_with for each in visible):
+        raise ExchangeError(Reason.UNKNOWN_KEY, "The identifier is not known here.", "identifier")
+    return CrossReferences(
+        tuple(
+            each.identifier
+            for each in visible
+            if _key(each) != asked_with and (not domains or each.identifier.oid in domains)
+        )
+    )
+
+
+def _known_domains(query: CrossReferenceQuery) -> frozenset[str]:
+    """The OIDs of the domains asked for; empty for all. Raises one error for every domain that is not known."""
+    findings = []
+    if _find(query.identifier.assigning_authority) is None:
+        detail = "The assigning authority of the identifier is not known here."
+        findings.append(Finding(Reason.UNKNOWN_DOMAIN, detail, "identifier.authority"))
+    oids = set()
+    for number, domain in enumerate(query.domains, start=1):
+        authority = _find(domain)
+        if authority is None:
+            detail = f"The requested domain {number} is not known here."
+            findings.append(Finding(Reason.UNKNOWN_DOMAIN, detail, f"domain[{number}]"))
+        else:
+            oids.add(authority.oid)
+    if findings:
+        raise ExchangeError.of(findings)
+    return frozenset(oids)
+
+
+def _known_by(oid: str, value: str) -> list[_Known]:
+    """The regional id and every active chart number of the person whom an identifier names, the regional id first."""
+    sql = _BY_REGIONAL_ID if oid == settings.AFFINITY_DOMAIN_OID else _BY_CHART
+    parameters = [value, value] if oid == settings.AFFINITY_DOMAIN_OID else [oid, value]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows = cursor.fetchall()
+    if not rows:
+        return []
+    regional = _Known(Identifier(rows[0][0], network.affinity_domain()))
+    charts = [
+        _Known(Identifier(value, _authority(oid), type_code), facility_code)
+        for _, oid, value, type_code, facility_code in rows
+        if oid
+    ]
+    return [regional, *charts]
+
+
+def _may_see(known: _Known, regional: _Known, permit: Permit) -> bool:
+    """Whether the answer may show this identifier: the regional id, the caller's own, and what the permit reveals."""
+    own = permit.caller.node.facility_code
+    return (
+        known is regional
+        or known.facility_code == own
+        or permit.reveals(regional.identifier.value, known.facility_code)
+    )
+
+
+def _key(known: _Known) -> tuple[str, str]:
+    return known.identifier.oid, known.identifier.value
+
+
+def _canonical(identifier: Identifier) -> tuple[str, str]:
+    """OID and value as the tables hold them: the authority by either name, the value as its facility writes it."""
+    authority = _find(identifier.assigning_authority)
+    oid = authority.oid if authority else identifier.oid
+    owner = network.facility_of_authority(oid) if oid else None
+    return oid, owner.patient_ids.comparable(identifier.value) if owner else identifier.value
+
+
+def _find(authority: AssigningAuthority) -> AssigningAuthority | None:
+    if authority.oid == settings.AFFINITY_DOMAIN_OID:
+        return network.affinity_domain()
+    return network.authority(authority.oid or authority.namespace) if authority else None
+
+
+def _authority(oid: str) -> AssigningAuthority:
+    return network.authority(oid) or AssigningAuthority(oid=oid)
+
+
+# --- the past, and figures for the administrator
+
+
+def person_on(identifier: Identifier, moment: datetime) -> str | None:
+    """The regional id that stood behind an identifier at a past moment, as it was then; None where none did."""
+    oid, value = _canonical(identifier)
+    event = (
+        LinkEvent.objects.filter(authority_oid=oid, value=value, at__lte=moment)
+        .order_by("-at", "-id")
+        .values_list("person__regional__value", flat=True)
+        .first()
+    )
+    return event or None
+
+
+def linked_with(identifier: Identifier, moment: datetime) -> tuple[Identifier, ...]:
+    """The other identifiers that stood under the same person at a past moment, by authority and value."""
+    regional_id = person_on(identifier, moment)
+    if regional_id is None:
+        return ()
+    candidates = LinkEvent.objects.filter(person__regional__value=regional_id, at__lte=moment)
+    pairs = sorted(set(candidates.values_list("authority_oid", "value")) - {_canonical(identifier)})
+    others = (Identifier(value, _authority(oid)) for oid, value in pairs)
+    return tuple(other for other in others if person_on(other, moment) == regional_id)
+
+
+def overview() -> dict[str, object]:
+    """Figures of the index: active persons, active identifiers, and active identifiers by facility code."""
+    by_facility = (
+        LocalIdentifier.objects.filter(status=LocalIdentifier.Status.ACTIVE)
+        .values_list("facility_code")
+        .annotate(count=Count("id"))
+        .order_by("facility_code")
+    )
+    counts = dict(by_facility)
+    return {
+        "persons": Person.objects.filter(status=Person.Status.ACTIVE).count(),
+        "identifiers": sum(counts.values()),
+        "by_facility": counts,
+    }

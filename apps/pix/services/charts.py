@@ -1,0 +1,82 @@
+"""One chart's row and what its facility says: from values to columns and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from apps.pix import matching
+from apps.pix.models import LocalIdentifier
+from hie.values.errors import ExchangeError, Finding, Reason
+from hie.values.people import Address, Demographics, Insurance, NameParts, PersonName
+
+REPRESENTATIONS = ("ideographic", "phonetic", "alphabetic")
+# Longest text a column takes, by the field's name in a message.
+LONGEST = {"name": 120, "birth_date": 26, "sex": 1, "death_time": 26}
+
+
+def demographics_of(row: LocalIdentifier) -> Demographics:
+    """What the facility says of its patient, as it stands in the row."""
+    names = {each: NameParts(getattr(row, f"{each}_family"), getattr(row, f"{each}_given")) for each in REPRESENTATIONS}
+    return Demographics(
+        name=PersonName(**names),
+        birth_date=row.birth_date,
+        sex=row.sex,
+        addresses=tuple(Address(**each) for each in row.addresses),
+        telephones=tuple(row.telephones),
+        insurances=tuple(Insurance(**each) for each in row.insurances),
+        death_time=row.death_time,
+    )
+
+
+def chart_of(row: LocalIdentifier) -> matching.Chart:
+    """What the rules see of this row."""
+    return matching.read_chart(row.pk or 0, demographics_of(row), current=row.status == LocalIdentifier.Status.ACTIVE)
+
+
+def write_demographics(row: LocalIdentifier, told: Demographics) -> None:
+    """Put what was told into the row, unsaved. What was not told stays; what was cleared goes.
+
+    A name, a list of addresses, telephones or insurances replaces what stood there: a message always carries all
+    repetitions of a field.
+    """
+    cleared = told.cleared
+    if told.name or "name" in cleared:
+        for each in REPRESENTATIONS:
+            parts: NameParts = getattr(told.name, each)
+            setattr(row, f"{each}_family", parts.family)
+            setattr(row, f"{each}_given", parts.given)
+    for field in ("birth_date", "sex", "death_time"):
+        if getattr(told, field) or field in cleared:
+            setattr(row, field, getattr(told, field))
+    if told.addresses or "addresses" in cleared:
+        row.addresses = [asdict(each) for each in told.addresses]
+    if told.telephones or "telephones" in cleared:
+        row.telephones = list(told.telephones)
+    if told.insurances or "insurances" in cleared:
+        row.insurances = [asdict(each) for each in told.insurances]
+    chart = chart_of(row)
+    row.kanji_key, row.kana_key = chart.kanji, chart.kana
+
+
+def check_lengths(told: Demographics) -> None:
+    """Refuse what no column takes, naming each field. Raises ExchangeError(WRONG_DATA_TYPE)."""
+    longest_name = max(len(part) for each in REPRESENTATIONS for part in _parts(getattr(told.name, each)))
+    lengths = {
+        "name": longest_name,
+        "birth_date": len(told.birth_date),
+        "sex": len(told.sex),
+        "death_time": len(told.death_time),
+    }
+    findings = [
+        Finding(
+            Reason.WRONG_DATA_TYPE, f"The {field.replace('_', ' ')} has at most {LONGEST[field]} characters.", field
+        )
+        for field, length in lengths.items()
+        if length > LONGEST[field]
+    ]
+    if findings:
+        raise ExchangeError.of(findings)
+
+
+def _parts(name: NameParts) -> tuple[str, str]:
+    return name.family, name.given
