@@ -1,0 +1,297 @@
+"""ITI-42: what is stored of a submission, and what refuses it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from apps.xds import models
+from apps.xds.models import Status
+from apps.xds.services import register
+from hie.values.documents import (
+    APND,
+    DEPRECATED,
+    IS_SNAPSHOT_OF,
+    RPLC,
+    XFRM,
+    XFRM_RPLC,
+    Association,
+    DocumentEntry,
+    Folder,
+    Submission,
+)
+from hie.values.errors import ExchangeError, Finding, Reason
+from hie.values.identifiers import new_uuid_urn
+from hie.wire.ebxml.fragments import read_fragment
+from tests.apps.xds.samples import (
+    FACILITY,
+    OTHER_FACILITY,
+    cx,
+    entry,
+    folder,
+    known_patient,
+    member,
+    new_oid,
+    relation,
+    submission,
+    submission_set,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+def registered(patient: str, **changes: Any) -> models.DocumentEntry:
+    each = entry(patient, **changes)
+    register(submission(patient, each), facility_code=FACILITY)
+    return models.DocumentEntry.objects.get(unique_id=each.unique_id)
+
+
+def refused(each: Submission, facility_code: str = FACILITY) -> set[Reason]:
+    before = _count()
+    with pytest.raises(ExchangeError) as refusal:
+        register(each, facility_code=facility_code)
+    assert _count() == before
+    return {finding.reason for finding in refusal.value.findings}
+
+
+def _count() -> list[int]:
+    tables = (models.DocumentEntry, models.SubmissionSet, models.Folder, models.Association, models.EventCode)
+    return [table._default_manager.count() for table in tables]
+
+
+def test_what_was_submitted_stands_in_columns_and_fragment(patient: str) -> None:
+    row = registered(patient, service_start_time="2026033120", title="所見")
+    assert (row.patient_id, row.facility_code, row.status, row.version) == (patient, FACILITY, Status.APPROVED, 1)
+    assert row.class_code == "11502-2^^2.16.840.1.113883.6.1"
+    assert row.service_start_time == "20260331200000"
+    assert row.care_date == "20260401", "the day of care is a day in Japan"
+    kept = read_fragment(bytes(row.fragment))
+    assert isinstance(kept, DocumentEntry)
+    assert (kept.title, kept.entry_uuid, kept.logical_id) == ("所見", row.entry_uuid, row.entry_uuid)
+
+
+def test_symbolic_ids_become_uuids_everywhere(patient: str) -> None:
+    register(submission(patient, entry(patient, entry_uuid="d1")), facility_code=FACILITY)
+    its_set, document = models.SubmissionSet.objects.get(), models.DocumentEntry.objects.get()
+    association = models.Association.objects.get()
+    assert document.entry_uuid.startswith("urn:uuid:")
+    assert (association.source_uuid, association.target_uuid) == (its_set.entry_uuid, document.entry_uuid)
+    kept = read_fragment(bytes(association.fragment))
+    assert isinstance(kept, Association)
+    assert (kept.source_object, kept.target_object) == (its_set.entry_uuid, document.entry_uuid)
+
+
+def test_a_uuid_of_the_sender_is_kept(patient: str) -> None:
+    uuid = new_uuid_urn()
+    assert registered(patient, entry_uuid=uuid).entry_uuid == uuid
+
+
+def test_a_submission_sent_again_is_recognised(patient: str) -> None:
+    each = submission(patient, entry(patient))
+    register(each, facility_code=FACILITY)
+    before = _count()
+    register(each, facility_code=FACILITY)
+    assert _count() == before
+
+
+@pytest.mark.parametrize("change", ["facility", "content"])
+def test_another_submission_with_the_same_id_is_a_duplicate(patient: str, change: str) -> None:
+    each = submission(patient, entry(patient))
+    register(each, facility_code=FACILITY)
+    other = each if change == "facility" else replace(each, document_entries=(entry(patient, entry_uuid="other"),))
+    other = other if change == "facility" else replace(other, associations=(member("set", "other", "Original"),))
+    facility = OTHER_FACILITY if change == "facility" else FACILITY
+    assert refused(other, facility) == {Reason.DUPLICATE_ID_IN_REGISTRY}
+
+
+def test_a_submission_that_was_replaced_meanwhile_is_still_recognised(patient: str) -> None:
+    original = registered(patient)
+    new = entry(patient)
+    each = submission(patient, new, associations=(relation(RPLC, new.entry_uuid, original.entry_uuid),))
+    register(each, facility_code=FACILITY)
+    before = _count()
+    register(each, facility_code=FACILITY)
+    assert _count() == before
+
+
+def test_the_same_document_may_be_registered_twice(patient: str) -> None:
+    row = registered(patient)
+    again = entry(patient, unique_id=row.unique_id)
+    register(submission(patient, again), facility_code=FACILITY)
+    assert models.DocumentEntry.objects.filter(unique_id=row.unique_id).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"hash": "0" * 40}, Reason.NON_IDENTICAL_HASH),
+        ({"size": 12345}, Reason.NON_IDENTICAL_SIZE),
+    ],
+)
+def test_other_bytes_need_another_unique_id(patient: str, change: dict[str, Any], reason: Reason) -> None:
+    row = registered(patient)
+    assert refused(submission(patient, entry(patient, unique_id=row.unique_id, **change))) == {reason}
+
+
+def test_an_unknown_patient(patient: str) -> None:
+    assert refused(submission("nobody", entry("nobody"))) == {Reason.UNKNOWN_PATIENT}
+
+
+def test_a_patient_of_another_domain_is_unknown(patient: str) -> None:
+    chart = f"{patient}^^^&1.2.3&ISO"
+    each = replace(submission(patient), submission_sets=(submission_set(patient, patient_id=chart),))
+    each = replace(each, document_entries=(entry(patient, patient_id=chart),))
+    assert Reason.UNKNOWN_PATIENT in refused(each)
+
+
+def test_everything_that_is_wrong_is_told_at_once(patient: str) -> None:
+    row = registered(patient)
+    new = entry("nobody", hash="", unique_id=row.unique_id, repository_unique_id="1.9.9")
+    each = submission("nobody", new, associations=(relation(RPLC, new.entry_uuid, new_uuid_urn()),))
+    each = replace(each, findings=(Finding(Reason.METADATA, "read with an error", "x"),))
+    assert refused(each) == {
+        Reason.METADATA,
+        Reason.UNKNOWN_PATIENT,
+        Reason.NON_IDENTICAL_HASH,
+        Reason.UNRESOLVED_REFERENCE,
+    }
+
+
+def test_an_id_that_is_taken(patient: str) -> None:
+    row = registered(patient)
+    assert refused(submission(patient, entry(patient, entry_uuid=row.entry_uuid))) == {Reason.METADATA}
+
+
+def test_a_document_that_this_repository_does_not_hold(patient: str, settings: Any) -> None:
+    each = entry(patient, repository_unique_id=settings.REPOSITORY_OID)
+    assert refused(submission(patient, each)) == {Reason.METADATA}
+
+
+@pytest.mark.parametrize("kind", [RPLC, XFRM_RPLC])
+def test_a_replacement_deprecates_the_document_and_what_depends_on_it(patient: str, kind: str) -> None:
+    original = registered(patient)
+    dependent = []
+    for relationship in (APND, XFRM):
+        new = entry(patient)
+        association = relation(relationship, new.entry_uuid, original.entry_uuid)
+        register(submission(patient, new, associations=(association,)), facility_code=FACILITY)
+        dependent.append(new.unique_id)
+    new = entry(patient)
+    association = relation(kind, new.entry_uuid, original.entry_uuid)
+    register(submission(patient, new, associations=(association,)), facility_code=FACILITY)
+    statuses = dict(models.DocumentEntry.objects.values_list("unique_id", "status"))
+    assert statuses[new.unique_id] == Status.APPROVED
+    assert all(statuses[each] == Status.DEPRECATED for each in (original.unique_id, *dependent))
+    original.refresh_from_db()
+    kept = read_fragment(bytes(original.fragment))
+    assert isinstance(kept, DocumentEntry)
+    assert kept.availability_status == DEPRECATED
+
+
+def test_a_replacement_inherits_the_folder(patient: str) -> None:
+    original, its_folder = entry(patient), folder(patient)
+    membership = member(its_folder.entry_uuid, original.entry_uuid)
+    register(submission(patient, original, folders=(its_folder,), associations=(membership,)), facility_code=FACILITY)
+    models.Folder.objects.update(last_update_time="20200101000000")
+    target = models.DocumentEntry.objects.get().entry_uuid
+    new = entry(patient)
+    register(submission(patient, new, associations=(relation(RPLC, new.entry_uuid, target),)), facility_code=FACILITY)
+    row, kept = models.DocumentEntry.objects.get(unique_id=new.unique_id), models.Folder.objects.get()
+    inherited = models.Association.objects.get(source_uuid=kept.entry_uuid, target_uuid=row.entry_uuid)
+    its_set = models.SubmissionSet.objects.order_by("id").last()
+    assert its_set is not None
+    assert models.Association.objects.filter(source_uuid=its_set.entry_uuid, target_uuid=inherited.entry_uuid).exists()
+    assert kept.last_update_time > "20260101000000"
+    fragment = read_fragment(bytes(kept.fragment))
+    assert isinstance(fragment, Folder)
+    assert fragment.last_update_time == kept.last_update_time
+
+
+def test_only_its_facility_replaces_a_document(patient: str) -> None:
+    original = registered(patient)
+    new = entry(patient)
+    each = submission(patient, new, associations=(relation(RPLC, new.entry_uuid, original.entry_uuid),))
+    assert refused(each, OTHER_FACILITY) == {Reason.CALLER_NOT_ENTITLED}
+
+
+@pytest.mark.parametrize("kind", [RPLC, XFRM_RPLC, APND, XFRM])
+def test_a_deprecated_document_has_no_new_relations(patient: str, kind: str) -> None:
+    original = registered(patient)
+    models.DocumentEntry.objects.update(status=Status.DEPRECATED)
+    new = entry(patient)
+    each = submission(patient, new, associations=(relation(kind, new.entry_uuid, original.entry_uuid),))
+    assert refused(each) == {Reason.DEPRECATED_DOCUMENT}
+
+
+@pytest.mark.parametrize("kind", [RPLC, APND])
+def test_documents_of_two_patients_are_not_related(patient: str, kind: str) -> None:
+    original = registered(known_patient())
+    new = entry(patient)
+    each = submission(patient, new, associations=(relation(kind, new.entry_uuid, original.entry_uuid),))
+    assert refused(each) == {Reason.PATIENT_MISMATCH}
+
+
+@pytest.mark.parametrize("kind", [RPLC, XFRM_RPLC, APND, XFRM])
+def test_a_relation_needs_its_target(patient: str, kind: str) -> None:
+    new = entry(patient)
+    each = submission(patient, new, associations=(relation(kind, new.entry_uuid, new_uuid_urn()),))
+    assert refused(each) == {Reason.UNRESOLVED_REFERENCE}
+
+
+def test_a_snapshot_needs_an_on_demand_document(patient: str) -> None:
+    original = registered(patient)
+    new = entry(patient)
+    each = submission(patient, new, associations=(relation(IS_SNAPSHOT_OF, new.entry_uuid, original.entry_uuid),))
+    assert refused(each) == {Reason.METADATA}
+
+
+def test_a_folder_holds_documents_of_its_patient_only(patient: str) -> None:
+    its_folder = folder(patient)
+    register(submission(patient, folders=(its_folder,)), facility_code=FACILITY)
+    other, kept = known_patient(), models.Folder.objects.get()
+    new = entry(other)
+    each = submission(other, new, associations=(member(kept.entry_uuid, new.entry_uuid),))
+    assert refused(each) == {Reason.PATIENT_MISMATCH}
+
+
+def test_a_folder_id_is_unique(patient: str) -> None:
+    unique_id = new_oid()
+    register(submission(patient, folders=(folder(patient, unique_id=unique_id),)), facility_code=FACILITY)
+    assert refused(submission(patient, folders=(folder(patient, unique_id=unique_id),))) == {
+        Reason.DUPLICATE_ID_IN_REGISTRY
+    }
+
+
+def test_a_chart_number_of_another_facility_is_refused(patient: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from apps.xds.services import registration
+
+    owner = SimpleNamespace(code=OTHER_FACILITY)
+    monkeypatch.setattr(registration, "facility_of_authority", lambda oid: owner if oid == "1.2.392.77" else None)
+    assert refused(submission(patient, entry(patient))) == {Reason.METADATA}
+
+
+def test_one_submission_takes_few_statements(patient: str, django_assert_max_num_queries: Any) -> None:
+    each = submission(patient, *(entry(patient) for _ in range(20)))
+    with django_assert_max_num_queries(12):
+        register(each, facility_code=FACILITY)
+
+
+def test_the_documents_of_a_joined_person_follow(patient: str) -> None:
+    from apps.pix.models import persons_joined
+
+    row = registered(patient)
+    surviving = known_patient()
+    persons_joined.send(sender=None, subsumed=patient, surviving=surviving)
+    row.refresh_from_db()
+    assert row.patient_id == surviving
+    for model in (models.DocumentEntry, models.SubmissionSet):
+        kept = read_fragment(bytes(model._default_manager.get().fragment))
+        assert isinstance(kept, DocumentEntry) or hasattr(kept, "patient_id")
+        assert kept.patient_id == cx(surviving)  # type: ignore[union-attr]
+    for table in models.PATIENT_TABLES:
+        assert not table._default_manager.filter(patient_id=patient).exists()
+        assert not table._default_manager.exclude(shard_key=models.shard_key_of(surviving)).exists()
