@@ -173,6 +173,34 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# The admin's theme. The figures and the menu are made in hie/overview.py.
+UNFOLD = {
+    "SITE_TITLE": NETWORK_NAME,
+    "SITE_HEADER": NETWORK_NAME,
+    "SITE_SUBHEADER": _("Regional health information exchange"),
+    "SITE_SYMBOL": "hub",
+    "SITE_URL": None,
+    "SHOW_LANGUAGES": True,
+    "SHOW_BACK_BUTTON": True,
+    "DASHBOARD_CALLBACK": "hie.overview.dashboard",
+    "SIDEBAR": {"show_search": False, "navigation": "hie.overview.menu"},
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97.8% .012 215)",
+            "100": "oklch(94.5% .03 215)",
+            "200": "oklch(89% .055 217)",
+            "300": "oklch(81% .085 219)",
+            "400": "oklch(70% .105 221)",
+            "500": "oklch(60% .108 224)",
+            "600": "oklch(50.5% .1 226)",
+            "700": "oklch(43% .086 228)",
+            "800": "oklch(36.5% .07 229)",
+            "900": "oklch(31% .056 230)",
+            "950": "oklch(23% .042 231)",
+        },
+    },
+}
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAdminUser"],

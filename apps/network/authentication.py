@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from cryptography import x509
 from django.conf import settings
 
 from apps.network import queries
 from hie.exchange.connection import Connection
-from hie.values.access import Caller
+from hie.values.access import Caller, Person, PurposeOfUse
+from hie.values.codes import Code
 from hie.values.errors import ExchangeError, Reason
+from hie.wire.saml.assertion import read_assertion
 
 
 def authenticate(connection: Connection) -> Caller:
@@ -31,8 +35,41 @@ def authenticate(connection: Connection) -> Caller:
 
 
 def _with_person(caller: Caller, connection: Connection) -> Caller:
-    """The caller with the human, the purpose and the reason that its assertion names."""
-    raise ExchangeError(Reason.SECURITY, "The assertion cannot be checked here.", "wsse:Security/saml2:Assertion")
+    """The caller with the human, the purpose and the reason that its assertion names.
+
+    The node vouches for its own people: the assertion has to be signed with the key of the node's certificate.
+    """
+    if not connection.certificate:
+        raise ExchangeError(Reason.SECURITY, "An assertion is believed only over mutual TLS.", "wsse:Security")
+    assertion = read_assertion(
+        connection.assertion,
+        x509.load_der_x509_certificate(connection.certificate),
+        audience=frozenset({queries.home_community_id(), connection.address}),
+        now=datetime.now(UTC),
+    )
+    person = Person(
+        user_id=assertion.name_id,
+        name=assertion.subject_name,
+        issuer=assertion.issuer,
+        alias=assertion.sp_provided_id,
+        organization=assertion.organization,
+        roles=assertion.roles,
+    )
+    purpose = _purpose(assertion.purpose_of_use)
+    return replace(caller, person=person, purpose=purpose, reason=assertion.emergency_reason)
+
+
+def _purpose(code: Code | None) -> PurposeOfUse:
+    """The purpose that the assertion gives; treatment where it gives none."""
+    if code is None:
+        return PurposeOfUse.TREATMENT
+    try:
+        return PurposeOfUse(code.code)
+    except ValueError:
+        known = ", ".join(purpose.value for purpose in PurposeOfUse)
+        raise ExchangeError(
+            Reason.SECURITY, f"The PurposeOfUse of the assertion has to be one of {known}.", "saml2:AttributeStatement"
+        ) from None
 
 
 def fingerprint_of(certificate: bytes) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from apps.network import models
 from apps.network.rules import PatientIdProfile
@@ -207,3 +207,41 @@ def _facilities() -> dict[str, Facility]:
         )
         for row in models.Facility.objects.order_by("code")
     }
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOverview:
+    """The network at a glance: members and nodes that are switched on, and certificates that end soon.
+
+    without_certificate: nodes that can only be heard without TLS. until: facility code -> when the last valid
+    certificate of one of its nodes ends, the earliest node first.
+    """
+
+    facilities: int
+    facilities_off: int
+    nodes: int
+    without_certificate: int
+    expiring: int
+    until: dict[str, datetime]
+
+
+def overview(now: datetime, days: int = 30) -> NetworkOverview:
+    """The network at a glance; ``expiring``: the newest certificate ends within so many days. Two queries."""
+    members = models.Facility.objects.values_list("enabled")
+    nodes = models.Node.objects.filter(enabled=True, facility__enabled=True).annotate(
+        until=Max("certificates__valid_until", filter=Q(certificates__revoked_at=None))
+    )
+    ends = list(nodes.values_list("facility__code", "until"))
+    until: dict[str, datetime] = {}
+    for code, end in ends:
+        if end is not None:
+            until[code] = min(end, until.get(code, end))
+    enabled = [switched_on for (switched_on,) in members]
+    return NetworkOverview(
+        facilities=sum(enabled),
+        facilities_off=len(enabled) - sum(enabled),
+        nodes=len(ends),
+        without_certificate=sum(end is None for _, end in ends),
+        expiring=sum(end is not None and end < now + timedelta(days=days) for _, end in ends),
+        until=until,
+    )

@@ -1,0 +1,102 @@
+"""The admin site in a real browser: sign in, first page in both languages, a hospital joins.
+
+``HIE_SCREENSHOTS`` names a directory that the pages are photographed into.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from apps.network.models import Facility, NodeCertificate
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="no chromium is installed"),
+    pytest.mark.django_db(transaction=True),
+]
+
+
+@pytest.fixture
+def page(live_server: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A browser that is signed in as an administrator, its data directory an empty one."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's own loop runs in this thread
+    playwright = pytest.importorskip("playwright.sync_api")
+    settings.DATA_DIR = tmp_path
+    settings.ALLOWED_HOSTS = ["*"]
+    User.objects.create_superuser("admin", password="only-for-this-test")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = browser.new_page(locale="ja-JP", viewport={"width": 1440, "height": 900})
+        opened.problems = []
+        opened.on("pageerror", lambda error: opened.problems.append(str(error)))
+        opened.goto(f"{live_server.url}/admin/")
+        photograph(opened, "login")
+        opened.fill("[name=username]", "admin")
+        opened.fill("[name=password]", "only-for-this-test")
+        opened.click("#login-form [type=submit]")
+        opened.wait_for_selector("#figures")
+        yield opened
+        assert opened.problems == []
+        browser.close()
+
+
+def photograph(page: Any, name: str) -> None:
+    directory = os.environ.get("HIE_SCREENSHOTS")
+    if directory:
+        page.screenshot(path=str(Path(directory) / f"{name}.png"), full_page=True)
+
+
+def speak(page: Any, language: str) -> None:
+    """Choose a language by the switch in the header."""
+    page.click(f"#language-switch button[value={language}]")
+    page.wait_for_selector(f"html[lang={language}]")
+
+
+def test_a_hospital_joins_by_one_form(page: Any) -> None:
+    photograph(page, "first-page-empty-ja")
+    assert "施設" in page.inner_text("#figures")
+    page.click("text=病院を追加")
+    page.wait_for_selector("#hospital-form")
+    photograph(page, "add-hospital-ja")
+    page.fill("[name=code]", "123")
+    page.click("#hospital-form [type=submit]")
+    page.wait_for_selector("text=10桁")
+    photograph(page, "add-hospital-error-ja")
+    page.fill("[name=code]", "0110113719")
+    page.fill("[name=name]", "北海道中央病院")
+    page.fill("[name=kana]", "ホッカイドウチュウオウビョウイン")
+    page.fill("[name=sending_application]", "HIS")
+    page.fill("[name=sending_facility]", "HOSP1")
+    page.click("#hospital-form [type=submit]")
+    page.wait_for_selector("#issued")
+    photograph(page, "connection-sheet-ja")
+    with page.expect_download() as download:
+        page.click("#package")
+    assert Path(download.value.path()).read_bytes()[:2] == b"PK"
+    facility = Facility.objects.get(code="0110113719")
+    assert NodeCertificate.objects.get().node.facility == facility
+    page.goto(page.url.split("/admin/")[0] + "/admin/")
+    photograph(page, "first-page-ja")
+    assert "北海道中央病院" in page.inner_text("#members")
+    speak(page, "en")
+    photograph(page, "first-page-en")
+    assert "Certificates that end soon" in page.inner_text("#figures")
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_every_list_opens(page: Any, language: str) -> None:
+    speak(page, language)
+    root = page.url.split("/admin/")[0]
+    links = page.eval_on_selector_all("#nav-sidebar a[href*='/admin/']", "all => all.map(a => a.getAttribute('href'))")
+    assert len(set(links)) >= 8
+    for link in dict.fromkeys(links):
+        answer = page.goto(root + link)
+        assert answer.status == 200, link
+        photograph(page, f"list{link.replace('/', '-')}{language}")
