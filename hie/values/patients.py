@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -49,7 +49,7 @@ class CrossReferenceQuery:
     identifier: Identifier
     domains: tuple[AssigningAuthority, ...] = ()
     query_tag: str = ""
-    raw: bytes = b""
+    raw: bytes = field(default=b"", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

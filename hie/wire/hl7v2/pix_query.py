@@ -11,7 +11,7 @@ from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.patients import CrossReferenceQuery, CrossReferences
 from hie.wire.hl7v2 import acknowledgement, charset, writer
 from hie.wire.hl7v2.demographics import read_authority, read_identifiers
-from hie.wire.hl7v2.header import check_header
+from hie.wire.hl7v2.header import check_header, check_repetitions
 from hie.wire.hl7v2.message import Message
 from hie.wire.hl7v2.structures import validate
 from hie.wire.hl7v2.writer import Parties
@@ -36,6 +36,7 @@ def read_request(message: Message) -> CrossReferenceQuery:
     if message.trigger != "QBP^Q23":
         raise ExchangeError(Reason.UNSUPPORTED_EVENT, "MSH-9.2 has to be Q23 here.", "MSH^1^9^1^2")
     check_header(message, (VERSION,), (STRUCTURE, "QBP_Q23"))
+    check_repetitions(message)
     findings = validate(message, STRUCTURE)
     parameters = message.first("QPD")
     identifiers = read_identifiers(parameters, 3) if parameters else ()
@@ -53,6 +54,7 @@ def read_request(message: Message) -> CrossReferenceQuery:
         identifier=identifiers[0],
         domains=tuple(read_authority(parameters, each) for each in parameters.repetitions(4)),
         query_tag=parameters.component(2, 1),
+        raw=message.raw,
     )
 
 
