@@ -18,6 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rest_framework.permissions import IsAdminUser
@@ -201,7 +202,14 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("xds.Folder", "folder"),
         ),
     ),
-    (gettext_lazy("Consent"), (("consent.Directive", "handshake"), ("consent.Policy", "policy"))),
+    (
+        gettext_lazy("Consent"),
+        (
+            ("consent.Directive", "handshake"),
+            ("consent.EmergencyAccess", "emergency"),
+            ("consent.NetworkPolicy", "policy"),
+        ),
+    ),
     (
         gettext_lazy("SS-MIX2 storages"),
         (("ssmix.Storage", "database"), ("ssmix.Scan", "radar"), ("ssmix.Finding", "report")),
@@ -229,7 +237,11 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
     rest = tuple((label, "list") for label in sorted(_registered()) if label not in listed)
     for title, entries in (*MENU, (gettext_lazy("More"), rest)):
         items = [
-            {"title": _registered()[label].model._meta.verbose_name_plural, "icon": icon, "link": _list(label)}
+            {
+                "title": capfirst(str(_registered()[label].model._meta.verbose_name_plural)),
+                "icon": icon,
+                "link": _list(label),
+            }
             for label, icon in entries
             if label in _registered() and _registered()[label].has_view_permission(request)
         ]

@@ -34,7 +34,7 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from apps.network import rules, services
+from apps.network import services
 from apps.network.models import (
     ENTITLEMENTS,
     AssigningAuthority,
@@ -46,6 +46,7 @@ from apps.network.models import (
     validate_facility_code,
 )
 from apps.network.services.members import USUAL_ACCESSES, keep_authority
+from hie.values import facilities
 
 MAX_CERTIFICATE_BYTES = 64 * 1024
 
@@ -536,7 +537,7 @@ def _sheet_page(
 
 
 def _warn_of_check_digit(request: HttpRequest, code: str) -> None:
-    if not rules.check_digit_holds(code):
+    if not facilities.check_digit_holds(code):
         messages.warning(
             request, _("The check digit of the facility code does not fit; compare it with the official list.")
         )

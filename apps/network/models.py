@@ -12,14 +12,14 @@ from django.db.models import Q
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from apps.network import rules
+from hie.values import facilities
 from hie.values.access import Access
 from hie.values.identifiers import is_oid
 
 
 def validate_facility_code(value: str) -> None:
     """Refuse what has not the shape of a medical institution code. The check digit is only warned of."""
-    if not rules.is_facility_code(value):
+    if not facilities.is_facility_code(value):
         raise ValidationError(_("A facility code has ten digits and begins with a prefecture, 01 to 47."))
 
 
@@ -30,13 +30,13 @@ def validate_oid(value: str) -> None:
 
 
 class FacilityKind(models.TextChoices):
-    HOSPITAL = rules.HOSPITAL, _("Hospital")
-    CLINIC = rules.CLINIC, _("Clinic")
-    DENTAL = rules.DENTAL, _("Dental clinic")
-    PHARMACY = rules.PHARMACY, _("Pharmacy")
-    HOME_NURSING = rules.HOME_NURSING, _("Home-visit nursing")
-    INSURER = rules.INSURER, _("Insurer")
-    OTHER = rules.OTHER, _("Other")
+    HOSPITAL = facilities.HOSPITAL, _("Hospital")
+    CLINIC = facilities.CLINIC, _("Clinic")
+    DENTAL = facilities.DENTAL, _("Dental clinic")
+    PHARMACY = facilities.PHARMACY, _("Pharmacy")
+    HOME_NURSING = facilities.HOME_NURSING, _("Home-visit nursing")
+    INSURER = facilities.INSURER, _("Insurer")
+    OTHER = facilities.OTHER, _("Other")
 
 
 class Facility(models.Model):
@@ -110,14 +110,14 @@ class Facility(models.Model):
         return f"{self.name} ({self.code})"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.kind = self.kind or rules.kinds_of(self.code)[0]
-        self.patient_id_oid = self.patient_id_oid or rules.patient_id_oid(self.code)
-        self.repository_oid = self.repository_oid or rules.repository_oid(settings.OID_ROOT, self.code)
+        self.kind = self.kind or facilities.kinds_of(self.code)[0]
+        self.patient_id_oid = self.patient_id_oid or facilities.patient_id_oid(self.code)
+        self.repository_oid = self.repository_oid or facilities.repository_oid(settings.OID_ROOT, self.code)
         super().save(*args, **kwargs)
 
     @property
-    def patient_id_profile(self) -> rules.PatientIdProfile:
-        return rules.PatientIdProfile(
+    def patient_id_profile(self) -> facilities.PatientIdProfile:
+        return facilities.PatientIdProfile(
             self.patient_id_length, self.patient_id_pad, self.patient_id_strip_zeros, self.patient_id_uppercase
         )
 

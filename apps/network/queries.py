@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db.models import Max, Q
 
 from apps.network import models
-from apps.network.rules import PatientIdProfile
 from hie.exchange.remembered import remembered
 from hie.values.access import Node
+from hie.values.facilities import PatientIdProfile
 from hie.values.identifiers import AssigningAuthority
 
 # How old an answer may be, and so how long a node that was switched off in another process is still believed.

@@ -9,9 +9,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.network import rules, services
+from apps.network import services
 from apps.network.models import FacilityKind
 from apps.network.services.sheet import LANGUAGES
+from hie.values import facilities
 
 
 class Command(BaseCommand):
@@ -47,7 +48,7 @@ class Command(BaseCommand):
             raise CommandError("; ".join(refused.messages)) from None
         except (services.NoBuiltInAuthorityError, ValueError, OSError) as refused:
             raise CommandError(str(refused)) from None
-        if not rules.check_digit_holds(joined.facility.code):
+        if not facilities.check_digit_holds(joined.facility.code):
             self.stderr.write("The check digit of the facility code does not fit; compare it with the official list.")
         if joined.issued is not None:
             path = services.keep_certificate(joined.issued)
