@@ -26,7 +26,8 @@ def read_dtm(text: str) -> datetime | None:
         return None
     year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups())
     try:
-        return datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, second or 0, tzinfo=UTC)
+        first_day = (1 if part is None else part for part in (month, day))
+        return datetime(year or 0, *first_day, hour or 0, minute or 0, second or 0, tzinfo=UTC)
     except ValueError:
         return None
 

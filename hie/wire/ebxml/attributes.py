@@ -172,7 +172,7 @@ DOCUMENT_ENTRY = Model(
             *_times("$XDSDocumentEntryServiceStopTime", "service_stop_time"),
         ),
         Attribute("size", "size", Form.NUMBER_SLOT, "size", 1, rule=values.size, by_repository=True),
-        _slot("source_patient_id", "sourcePatientId", values.cx, least=1),
+        _slot("source_patient_id", "sourcePatientId", values.source_cx, least=1),
         _slot("source_patient_info", "sourcePatientInfo", values.source_patient_info, most=None),
         _slot("uri", "URI", values.uri),
         _slot("document_availability", "documentAvailability", values.document_availability),

@@ -53,7 +53,8 @@ class Answering(Enum):
 
 # errorCode -> reason, for clients. Of several reasons with one code the last row of the table is the particular one.
 _REASONS = {reason.value.registry: reason for reason in Reason}
-_REASONS = {other: _REASONS[code] for code, other in Answering.PROVISION.value.items() if code in _REASONS} | _REASONS
+_NAMES = _AT_REGISTRY | Answering.PROVISION.value
+_REASONS = {other: _REASONS[code] for code, other in _NAMES.items() if code in _REASONS} | _REASONS
 
 
 def is_warning(finding: Finding) -> bool:

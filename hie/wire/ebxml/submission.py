@@ -10,10 +10,12 @@ from hie.values.documents import Association, DocumentEntry, Folder, RegistryObj
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.wire.ebxml.attributes import MODELS, PACKAGE_OF_NODE, Model
 from hie.wire.ebxml.fragments import write_fragment
-from hie.wire.ebxml.names import LCM, RIM, rim
+from hie.wire.ebxml.names import LCM, RIM, RS, rim
 from hie.wire.ebxml.reading import CLASSIFICATION, EXTERNAL_IDENTIFIER, read_object, uuid_of
+from hie.wire.ebxml.values import home_community_id
 
 SUBMIT_OBJECTS_REQUEST = f"{{{LCM}}}SubmitObjectsRequest"
+_REQUEST_SLOTS, _HOME_SLOT = f"{{{RS}}}RequestSlotList", "homeCommunityId"
 _OBJECT_LIST, _PACKAGE, _OBJECT_REF = rim("RegistryObjectList"), rim("RegistryPackage"), rim("ObjectRef")
 _MODEL_OF_TAG: dict[str, Model] = {rim(model.element): model for model in MODELS if not model.node}
 
@@ -26,7 +28,7 @@ def read_submission(request: etree._Element) -> Submission:
     objects = request.find(_OBJECT_LIST) if request.tag == SUBMIT_OBJECTS_REQUEST else None
     if objects is None:
         raise ExchangeError(Reason.UNREADABLE, "The body has to be lcm:SubmitObjectsRequest with a RegistryObjectList.")
-    findings: list[Finding] = []
+    findings = _target_community(request)
     read: dict[type, list[RegistryObject]] = {model.type: [] for model in MODELS}
     for element, model, beside in _objects_of(objects, findings):
         read[model.type].append(read_object(element, model, findings, beside))
@@ -55,6 +57,17 @@ def write_submission(submission: Submission) -> bytes:
             b"</rim:RegistryObjectList></lcm:SubmitObjectsRequest>",
         )
     )
+
+
+def _target_community(request: etree._Element) -> list[Finding]:
+    """A community that the submission is addressed to (ITI TF-2: 3.41.4.1.2, 3.80): read for its spelling alone."""
+    slots = request.iterfind(f"{_REQUEST_SLOTS}/{rim('Slot')}[@name='{_HOME_SLOT}']")
+    values = [(value.text or "").strip() for slot in slots for value in slot.iter(rim("Value"))]
+    return [
+        Finding(Reason.METADATA, f"The Slot {_HOME_SLOT} of the request {said}.", f"RequestSlotList: {_HOME_SLOT}")
+        for value in values
+        if (said := home_community_id(value))
+    ]
 
 
 def _objects_of(

@@ -23,6 +23,8 @@ _SIZE = re.compile(r"\d+", re.ASCII)
 _PATIENT_FIELD = re.compile(r"PID-([1-9]\d?)\|")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _URI_CHARACTERS = re.compile(r"[^\s<>\"{}|\\^`]+")
+_ANY_ARC = re.compile(r"&[3-9]\.")
+_CX = "has to be a CX written ID^^^&OID&ISO, without further components"
 _MAIL = re.compile(r"[^@\s^]+@[^@\s^]+")
 
 # PID fields that sourcePatientInfo must not have (ITI TF-3: 4.2.3.2.23), and the last one of HL7 v2.5.
@@ -125,8 +127,13 @@ def cx(text: str) -> str:
     """``ID^^^&OID&ISO`` and nothing else."""
     parts = _components(text, 4)
     if not parts[0] or any(parts[1:3]) or any(parts[4:]) or _is_wrong_authority(parts[3]):
-        return "has to be a CX written ID^^^&OID&ISO, without further components"
+        return _CX
     return ""
+
+
+def source_cx(text: str) -> str:
+    """``ID^^^&OID&ISO`` of the sender. Its authority need not exist; testers use arcs beyond X.660."""
+    return cx(_ANY_ARC.sub("&1.", text, count=1))
 
 
 def cxi(text: str) -> str:
