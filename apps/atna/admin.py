@@ -259,13 +259,13 @@ class SearchFilter(admin.ListFilter):
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
-        for name in self.expected_parameters():
+        for name in SearchForm.base_fields:
             if name in params:
                 self.used_parameters[name] = params.pop(name)[-1]
         self.form = SearchForm(self.used_parameters)
 
-    def expected_parameters(self) -> list[str]:
-        return list(SearchForm.base_fields)
+    def expected_parameters(self) -> list[str | None]:
+        return [*SearchForm.base_fields]
 
     def has_output(self) -> bool:
         return True

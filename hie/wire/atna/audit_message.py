@@ -161,7 +161,7 @@ def _parse(raw: bytes) -> etree._Element:
         raise ExchangeError(
             Reason.UNREADABLE, "The audit message is no well-formed XML.", f"line {error.lineno}"
         ) from error
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise ExchangeError(Reason.UNREADABLE, "An audit message has no DTD.")
     return root
 
@@ -170,9 +170,9 @@ def _read_code(element: etree._Element | None) -> Code:
     if element is None:
         return Code("")
     return Code(
-        code=element.get("csd-code") or element.get("code", ""),
+        code=element.get("csd-code") or element.get("code") or "",
         scheme=element.get("codeSystemName", ""),
-        display=element.get("originalText") or element.get("displayName", ""),
+        display=element.get("originalText") or element.get("displayName") or "",
     )
 
 
