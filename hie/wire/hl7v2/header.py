@@ -1,4 +1,4 @@
-"""The part of MSH that decides whether a message is answered at all (ITI TF-2: Appendix C.2.3): findings are ``AR``."""
+"""What decides whether a message is looked at further: its MSH (ITI TF-2: Appendix C.2.3) and its repetitions."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from hie.values.errors import ExchangeError, Reason
 from hie.wire.hl7v2.message import Message
 
 PROCESSING_IDS = ("D", "P", "T")  # HL7 table 0103
+MAX_REPETITIONS = 1000
 
 
 def check_header(message: Message, versions: tuple[str, ...], structures: tuple[str, ...]) -> None:
@@ -31,3 +32,16 @@ def check_header(message: Message, versions: tuple[str, ...], structures: tuple[
         raise ExchangeError(
             Reason.UNSUPPORTED_MESSAGE, f"MSH-9.3 has to be {structures[0]} for {message.trigger}.", "MSH^1^9^1^3"
         )
+
+
+def check_repetitions(message: Message) -> None:
+    """Raise ExchangeError TOO_LARGE for a field of more than 1000 repetitions, before anything reads them singly."""
+    sign = message.delimiters.repetition
+    if message.text.count(sign) <= MAX_REPETITIONS:
+        return
+    for segment in message.segments:
+        for number, text in enumerate(segment.fields):
+            if text.count(sign) >= MAX_REPETITIONS:
+                place, location = f"{segment.name}-{number}", f"{segment.name}^1^{number}"
+                detail = f"{place} has more than {MAX_REPETITIONS} repetitions."
+                raise ExchangeError(Reason.TOO_LARGE, detail, location)

@@ -270,7 +270,7 @@ def _is_no_delimiter(sign: str) -> bool:
 
 def _declared_charset(body: bytes) -> str:
     """MSH-18 from the bytes, with two-byte text (which may hold delimiters) taken out first."""
-    header = re.split(rb"[\r\n]", body[:4096], maxsplit=1)[0]
+    header = body[:4096].split(b"\r", 1)[0].split(b"\n", 1)[0]
     if b"\x1b" in header:
         header = _TWO_BYTE_RUN.sub(b"", header)
     fields = header.split(header[3:4]) if header[3:4] else []
@@ -278,8 +278,6 @@ def _declared_charset(body: bytes) -> str:
 
 
 # Lines --------------------------------------------------------------------------------------------------------------
-
-_SEGMENT_NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 
 def _lines(raw: bytes, text: str, separator: str) -> tuple[list[str], tuple[str, ...]]:
@@ -307,4 +305,5 @@ _CONTROL = "".join(map(chr, range(33)))
 
 
 def _is_segment(line: str, separator: str) -> bool:
-    return _SEGMENT_NAME.match(line) is not None and line[3:4] in (separator, "")
+    name = line[:3]
+    return line[3:4] in (separator, "") and len(name) == 3 and name.isupper() and name.isalnum() and name.isascii()

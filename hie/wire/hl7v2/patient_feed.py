@@ -15,7 +15,7 @@ from hie.values.patients import FeedEvent, PatientFeed
 from hie.values.times import write_ts
 from hie.wire.hl7v2 import acknowledgement, charset, writer
 from hie.wire.hl7v2.demographics import read_demographics, read_identifiers, write_in1, write_pid
-from hie.wire.hl7v2.header import check_header
+from hie.wire.hl7v2.header import check_header, check_repetitions
 from hie.wire.hl7v2.message import Message
 from hie.wire.hl7v2.structures import validate
 from hie.wire.hl7v2.writer import Parties
@@ -58,6 +58,7 @@ def read_request(message: Message) -> PatientFeed:
             Reason.UNSUPPORTED_EVENT, f"MSH-9.2 has to be one of {' '.join(TRIGGERS)} here.", "MSH^1^9^1^2"
         )
     check_header(message, trigger.versions, _structures(message, trigger))
+    check_repetitions(message)
     findings = validate(message, trigger.structure)
     identifiers, prior = _identifiers(message, "PID", 3), _identifiers(message, "MRG", 1)
     has_prior = trigger.event in (FeedEvent.MERGE, FeedEvent.CHANGE_IDENTIFIER)

@@ -40,7 +40,6 @@ class Field:
 
     number: int
     required: bool
-    repeats: bool
     kind: str
     table: str
     values: tuple[str, ...]
@@ -48,11 +47,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A segment that a structure requires. once: a second one is an error."""
+    """A segment that a structure requires. once: a second one is an error. single: fields that do not repeat."""
 
     name: str
     once: bool
     fields: tuple[Field, ...]
+    single: tuple[int, ...]
 
 
 def validate(message: Message, structure: str) -> list[Finding]:
@@ -74,11 +74,11 @@ def conformance(message: Message, structure: str) -> list[Finding]:
     findings = validate(message, structure)
     for part in _compiled(message.version, structure):
         segment = message.first(part.name)
-        for row in part.fields if segment is not None else ():
-            if segment is not None and not row.repeats and len(segment.repetitions(row.number)) > 1:
-                place = f"{part.name}-{row.number}"
+        for number in part.single if segment is not None else ():
+            if segment is not None and len(segment.repetitions(number)) > 1:
+                place = f"{part.name}-{number}"
                 findings.append(
-                    Finding(Reason.WRONG_DATA_TYPE, f"{place} does not repeat.", f"{part.name}^1^{row.number}^2")
+                    Finding(Reason.WRONG_DATA_TYPE, f"{place} does not repeat.", f"{part.name}^1^{number}^2")
                 )
     expected = _expected(message.version, structure)
     for name in dict.fromkeys(segment.name for segment in message.segments):
@@ -110,8 +110,9 @@ def _check_segments(message: Message, parts: tuple[Part, ...]) -> Iterator[Findi
 
 
 def _check_fields(segment: Segment, part: Part) -> Iterator[Finding]:
+    fields = segment.fields
     for row in part.fields:
-        text = segment.field(row.number)
+        text = fields[row.number] if row.number < len(fields) else ""
         if not text:
             if row.required:
                 place = f"{part.name}-{row.number}"
@@ -180,7 +181,7 @@ def _compiled(version: str, structure: str) -> tuple[Part, ...]:
     parts = []
     for name, minimum, maximum in _members(version, structure):
         if minimum:
-            parts.append(Part(name, maximum == 1, _rows(version, structure, name)))
+            parts.append(Part(name, maximum == 1, _rows(version, structure, name), _single(version, name)))
     return tuple(parts)
 
 
@@ -207,21 +208,25 @@ def _flat(library: Any, reference: Any, group_minimum: int) -> Iterator[tuple[st
 def _rows(version: str, structure: str, segment: str) -> tuple[Field, ...]:
     library = _library(version)
     rows = []
-    for name, content, (minimum, maximum), _ in library.SEGMENTS[segment][1]:
+    for name, content, (minimum, _), _ in library.SEGMENTS[segment][1]:
         number = int(name.rsplit("_", 1)[1])
         data_type, table = content[2], content[4]
         key = (structure, segment, number)
         row = Field(
             number=number,
             required=(minimum > 0 or key in _IHE_REQUIRED) and key not in _IHE_OPTIONAL,
-            repeats=maximum != 1,
             kind="" if segment in _WITHOUT_SHAPES else _KINDS.get(data_type, ""),
             table=_TABLES.get((segment, number), (table or "", ()))[0],
             values=_fixed_values(library, segment, number, data_type, table),
         )
-        if row.required or row.kind or row.values or not row.repeats:
+        if row.required or row.kind or row.values:
             rows.append(row)
     return tuple(rows)
+
+
+def _single(version: str, segment: str) -> tuple[int, ...]:
+    rows = _library(version).SEGMENTS[segment][1]
+    return tuple(int(name.rsplit("_", 1)[1]) for name, _, (_, maximum), _ in rows if maximum == 1)
 
 
 _KINDS = {"TS": "date", "DT": "date", "DTM": "date", "NM": "number", "SI": "number"}

@@ -152,3 +152,12 @@ def test_what_is_written_is_read_again(value, oids, character_set):
 
 def test_no_sample_was_forgotten():
     assert len([name for name in MESSAGE_SAMPLES if name.startswith("ITI-9/")]) == 9
+
+
+def test_a_flood_of_repetitions_is_refused_before_it_is_read():
+    message = Message.read(b"MSH|^~\\&|A|B|C|D|2025||QBP^Q23|1|P|2.5\rQPD|Q|T|1|" + b"^~" * 100_000 + b"\rRCP|I")
+    with pytest.raises(ExchangeError) as refused:
+        pix_query.read_request(message)
+    assert [(each.reason, each.location) for each in refused.value.findings] == [(Reason.TOO_LARGE, "QPD^1^4")]
+    thousand = message.raw.replace(b"^~" * 100_000, b"~".join([b"^^^A"] * 1000))
+    assert len(pix_query.read_request(Message.read(thousand)).domains) == 1000
