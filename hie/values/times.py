@@ -24,10 +24,10 @@ def read_dtm(text: str) -> datetime | None:
     match = _DTM.fullmatch(text)
     if match is None:
         return None
-    year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups())
+    parts = (int(part or first) for part, first in zip(match.groups(), ("", "1", "1", "0", "0", "0"), strict=True))
+    year, month, day, hour, minute, second = parts
     try:
-        first_day = (1 if part is None else part for part in (month, day))
-        return datetime(year or 0, *first_day, hour or 0, minute or 0, second or 0, tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
 
