@@ -6,7 +6,6 @@ import http.client
 import select
 import ssl
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -145,12 +144,13 @@ class SoapClient:
         pieces = self._pieces(response)
         if kind == "multipart/related":
             multipart = read_multipart(content_type, pieces, self._spool, self._limits)
-            message = read_envelope(multipart.root, self._limits.root)
-            return replace(message, attachments=multipart.attachments, mtom=True, spool=self._spool)
+            return read_envelope(
+                multipart.root, self._limits.root, attachments=multipart.attachments, spool=self._spool
+            )
         if kind != "application/soap+xml":
             self._connection.close()
             raise CallError(f"HTTP {response.status} with {kind or 'no content'} in place of SOAP.", response.status)
-        return replace(read_envelope(self._all_of(pieces), self._limits.root), spool=self._spool)
+        return read_envelope(self._all_of(pieces), self._limits.root, spool=self._spool)
 
     def _all_of(self, pieces: Iterator[bytes]) -> bytes:
         whole = bytearray()

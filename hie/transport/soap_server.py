@@ -158,12 +158,11 @@ def _read(content_type: str, pieces: Iterable[bytes], spool: Spool) -> SoapMessa
         if root_type not in ("application/xop+xml", _SOAP):
             raise _HttpRefusal(415, "The parameter type of multipart/related has to be application/xop+xml.")
         multipart = read_multipart(content_type, pieces, spool, _limits())
-        message = read_envelope(multipart.root, settings.MAX_MESSAGE_BYTES)
-        return replace(message, attachments=multipart.attachments, mtom=True, spool=spool)
-    message = read_envelope(b"".join(_bounded(pieces)), settings.MAX_MESSAGE_BYTES)
+        return read_envelope(multipart.root, settings.MAX_MESSAGE_BYTES, attachments=multipart.attachments, spool=spool)
+    message = read_envelope(b"".join(_bounded(pieces)), settings.MAX_MESSAGE_BYTES, spool=spool)
     if name == _SOAP_1_1:
         raise _HttpRefusal(415, f"SOAP 1.2 is sent as {_SOAP}; text/xml belongs to SOAP 1.1.")
-    return replace(message, spool=spool)
+    return message
 
 
 def _bounded(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,7 @@ UNREADABLE = {
     "not utf-8": (b"<a>\xff</a>", "encoding"),
     "not shift_jis": (b'<?xml version="1.0" encoding="Shift_JIS"?><a>\x81</a>', "encoding"),
     "utf-7": (b'<?xml version="1.0" encoding="UTF-7"?><a>+ADw-</a>', "encoding"),
+    "long and cut": (b"<a>" + b"<b/>" * 20_000, "ends inside"),
     "deep": (b"<a>" * 300 + b"</a>" * 300, "depth"),
     "attribute twice": (b'<a b="1" b="2"/>', "twice"),
 }
@@ -86,6 +88,19 @@ def test_too_large(case):
     with pytest.raises(ExchangeError) as caught:
         parse(raw, limit)
     assert caught.value.reason is Reason.TOO_LARGE
+
+
+def resident_megabytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // (1 << 20)
+
+
+def test_invented_names_are_forgotten():
+    """A thread's dictionary of names only ever grows: documents full of new names must not reach it."""
+    before = resident_megabytes()
+    for document in range(20):
+        names = b"".join(b"<n%d.%d.%s/>" % (document, number, b"x" * 60) for number in range(20_000))
+        assert len(parse(b"<a>" + names + b"</a>")) == 20_000
+    assert resident_megabytes() - before < 20
 
 
 @pytest.mark.parametrize("text", ["<&>\"'", "山\u0000本", "a\rb\tc\nd", "\ud800", "𠮷"])

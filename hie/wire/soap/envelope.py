@@ -86,8 +86,14 @@ class SoapBody:
     attachments: tuple[Attachment, ...] = ()
 
 
-def read_envelope(raw: bytes, max_bytes: int = MAX_BYTES) -> SoapMessage:
-    """The message in an envelope.
+def read_envelope(
+    raw: bytes,
+    max_bytes: int = MAX_BYTES,
+    *,
+    attachments: Mapping[str, Content] | None = None,
+    spool: Spool | None = None,
+) -> SoapMessage:
+    """The message in an envelope. attachments: the other parts of a multipart message, None where it is not one.
 
     Raises SoapFault where SOAP or WS-Addressing are violated, ExchangeError where the bytes are no acceptable XML.
     """
@@ -105,6 +111,9 @@ def read_envelope(raw: bytes, max_bytes: int = MAX_BYTES) -> SoapMessage:
         fault_to=fields.get("FaultTo", ""),
         relates_to=fields.get("RelatesTo", ""),
         assertion=assertion,
+        attachments=attachments or {},
+        mtom=attachments is not None,
+        spool=spool,
     )
 
 
