@@ -35,6 +35,7 @@ INSTALLED_APPS = [
     "apps.consent",
     "apps.xds",
     "apps.ssmix",
+    "apps.demonstration",
 ]
 
 # The machine doors are mounted in front of this list (hie/wsgi.py); it serves people.
@@ -157,7 +158,7 @@ MLLP_PLAIN = environment.flag("HIE_MLLP_PLAIN")
 
 LANGUAGE_CODE = environment.text("HIE_LANGUAGE")
 LANGUAGES = [("ja", _("Japanese")), ("en", _("English"))]
-LOCALE_PATHS = [BASE_DIR / "hie" / "locale"]
+LOCALE_PATHS = [BASE_DIR / "hie" / "locale", BASE_DIR / "hie" / "locale" / "theme"]
 TIME_ZONE = "Asia/Tokyo"
 USE_TZ = True
 

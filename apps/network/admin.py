@@ -20,8 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import get_language, ngettext
-from django.utils.translation import gettext as _now
+from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
@@ -316,7 +315,7 @@ class NodeAdmin(Kept):
 
     @display(description=_("certificate until"), ordering="until", label={"soon": "warning", "over": "danger"})
     def certificate_until(self, row: Any) -> tuple[str, str]:
-        return _shown_end(row.until) if row.until else ("", _now("no certificate"))
+        return _shown_end(row.until) if row.until else ("", gettext("no certificate"))
 
     @display(description=_("state"), ordering="enabled", label={"on": "success", "off": "danger"})
     def shown_enabled(self, row: Node) -> tuple[str, str]:
@@ -453,7 +452,7 @@ class NodeCertificateAdmin(Kept):
 
     @display(description=_("state"), ordering="revoked_at", label={"on": "success", "off": "danger"})
     def shown_state(self, row: NodeCertificate) -> tuple[str, str]:
-        return ("off", _now("withdrawn")) if row.revoked_at else ("on", _now("believed"))
+        return ("off", gettext("withdrawn")) if row.revoked_at else ("on", gettext("believed"))
 
     @admin.action(description=_("Withdraw: believe these certificates no longer"), permissions=["change"])
     def withdraw(self, request: HttpRequest, queryset: QuerySet[NodeCertificate]) -> None:
@@ -478,7 +477,7 @@ class AssigningAuthorityAdmin(Kept):
 
     @display(description=_("role"), label={"domain": "info"})
     def shown_role(self, row: AssigningAuthority) -> tuple[str, str]:
-        return ("domain", _now("regional identifiers")) if row.is_affinity_domain else ("", _now("chart numbers"))
+        return ("domain", gettext("regional identifiers")) if row.is_affinity_domain else ("", gettext("chart numbers"))
 
 
 @admin.register(Community)
@@ -563,7 +562,7 @@ def _switch(model_admin: ModelAdmin, request: HttpRequest, queryset: QuerySet[An
 
 
 def _shown_state(enabled: bool) -> tuple[str, str]:
-    return ("on", _now("on")) if enabled else ("off", _now("switched off"))
+    return ("on", gettext("on")) if enabled else ("off", gettext("switched off"))
 
 
 def _shown_end(until: Any) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from apps.network.services.certificates import (
     keep_certificate,
     withdraw_certificate,
 )
-from apps.network.services.joining import Joined, add_hospital, connection_package
+from apps.network.services.joining import Joined, add_hospital, connection_package, keep_connection
 from apps.network.services.members import (
     add_facility,
     add_node,
@@ -17,7 +17,7 @@ from apps.network.services.members import (
     set_node_enabled,
     set_own_rows,
 )
-from apps.network.services.sheet import connection_sheet
+from apps.network.services.sheet import connection_facts, connection_sheet
 
 __all__ = [
     "IssuedCertificate",
@@ -27,11 +27,13 @@ __all__ = [
     "add_hospital",
     "add_node",
     "bind_certificate",
+    "connection_facts",
     "connection_package",
     "connection_sheet",
     "issue_certificate",
     "issue_server_certificate",
     "keep_certificate",
+    "keep_connection",
     "set_facility_enabled",
     "set_node_enabled",
     "set_own_rows",

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.db import transaction
 
 from apps.network.models import Facility, Node
-from apps.network.services.certificates import IssuedCertificate, bind_certificate, issue_certificate
+from apps.network.services.certificates import (
+    IssuedCertificate,
+    bind_certificate,
+    issue_certificate,
+    keep_certificate,
+)
 from apps.network.services.members import USUAL_ACCESSES, add_facility, add_node
-from apps.network.services.sheet import LANGUAGES, connection_sheet
+from apps.network.services.sheet import LANGUAGES, connection_facts, connection_sheet
 from hie.values.access import Access
 
 
@@ -71,3 +78,14 @@ def connection_package(issued: IssuedCertificate) -> bytes:
             sheet = connection_sheet(node_name=issued.node, language=language)
             archive.writestr(f"connection-sheet-{language}.md", sheet)
     return out.getvalue()
+
+
+def keep_connection(issued: IssuedCertificate) -> Path:
+    """Keep a certificate on this machine with the connection facts beside it, as ``manage.py ask`` reads them.
+
+    The path of the certificate is returned; ``.key`` and ``.json`` lie beside it.
+    """
+    path = keep_certificate(issued)
+    facts = json.dumps(connection_facts(node_name=issued.node), ensure_ascii=False, indent=2)
+    path.with_suffix(".json").write_text(facts, encoding="utf-8")
+    return path

@@ -59,3 +59,22 @@ def _doors(host: str, https_port: str, mllps_port: str) -> list[tuple[str, str]]
     if settings.MLLP_PLAIN:
         doors.append(("HL7 v2, MLLP", f"127.0.0.1:{environment.text('HIE_MLLP_PORT')}"))
     return doors
+
+
+def connection_facts(*, node_name: str) -> dict[str, str | int]:
+    """The same for a machine: what ``hie.transport.outside.ConnectionFacts`` reads. Raises Node.DoesNotExist."""
+    node = Node.objects.select_related("facility").get(name=node_name)
+    authority = queries.authority(node.facility.patient_id_oid)
+    return {
+        "node": node.name,
+        "facility_code": node.facility.code,
+        "patient_id_oid": node.facility.patient_id_oid,
+        "patient_id_namespace": authority.namespace if authority else "",
+        "affinity_domain_oid": settings.AFFINITY_DOMAIN_OID,
+        "sending_facility": node.sending_facility or node.facility.code,
+        "sending_application": node.sending_application or node.name,
+        "host": next((name for name in settings.HOST_NAMES), "localhost"),
+        "https_port": environment.number("HIE_HTTPS_PORT"),
+        "mllps_port": environment.number("HIE_MLLPS_PORT"),
+        "source_id": f"{settings.OID_ROOT}.5.{node.facility.code}",
+    }

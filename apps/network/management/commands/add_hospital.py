@@ -51,6 +51,6 @@ class Command(BaseCommand):
         if not facilities.check_digit_holds(joined.facility.code):
             self.stderr.write("The check digit of the facility code does not fit; compare it with the official list.")
         if joined.issued is not None:
-            path = services.keep_certificate(joined.issued)
+            path = services.keep_connection(joined.issued)
             self.stderr.write(f"certificate {path}, key {path.with_suffix('.key')}")
         self.stdout.write(services.connection_sheet(node_name=node_name, language=options["language"]))

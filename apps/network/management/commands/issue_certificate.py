@@ -28,7 +28,7 @@ class Command(BaseCommand):
                 path = services.issue_server_certificate(again=options["again"])
             else:
                 issued = services.issue_certificate(node_name=options["node"], days=options["days"])
-                path = services.keep_certificate(issued)
+                path = services.keep_connection(issued)
         except services.NoBuiltInAuthorityError as refused:
             raise CommandError(str(refused)) from None
         except Node.DoesNotExist:
