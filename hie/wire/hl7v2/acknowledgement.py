@@ -13,6 +13,7 @@ Verbs know nothing of segments. They raise with one of these names as the locati
     prior identifier[n]            the id that is merged away or changed
     prior identifier[n].authority  its assigning authority
     domain[n]                      a domain that a query asks for
+    name, birth_date, …            a field of ``Demographics``, with [n] where it holds several
 """
 
 from __future__ import annotations
@@ -123,7 +124,7 @@ def locate(location: str, places: Places) -> str:
 
 
 _ERL = re.compile(r"[A-Z][A-Z0-9]{2}(\^\d+){0,5}")
-_PLACE = re.compile(r"([a-z ]+)(?:\[(\d+)\])?(\.[a-z]+)?")
+_PLACE = re.compile(r"([a-z_ ]+)(?:\[(\d+)\])?(\.[a-z]+)?")
 
 
 def _err(finding: Finding, location: str) -> str:

@@ -47,6 +47,13 @@ PLACES = {
     "identifier.authority": "PID^1^3^{n}^4",
     "prior identifier": "MRG^1^1^{n}^1",
     "prior identifier.authority": "MRG^1^1^{n}^4",
+    "name": "PID^1^5",
+    "birth_date": "PID^1^7",
+    "sex": "PID^1^8",
+    "addresses": "PID^1^11^{n}",
+    "telephones": "PID^1^13^{n}",
+    "death_time": "PID^1^29",
+    "insurances": "IN1^{n}",
 }
 
 

@@ -90,6 +90,8 @@ def test_a_refusal_of_2_5_has_a_segment_for_each_finding():
         ("prior identifier", "MRG^1^1^1^1"),
         ("prior identifier.authority", "MRG^1^1^1^4"),
         ("PID^1^7", "PID^1^7"),
+        ("birth_date", "PID^1^7"),
+        ("insurances[2]", "IN1^2"),
         ("domain[2]", ""),
         ("nowhere known", ""),
         ("", ""),
