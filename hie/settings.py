@@ -19,6 +19,7 @@ ALLOWED_HOSTS = HOST_NAMES
 
 INSTALLED_APPS = [
     "unfold",
+    "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
