@@ -13,7 +13,8 @@ Verbs know nothing of segments. They raise with one of these names as the locati
     prior identifier[n]            the id that is merged away or changed
     prior identifier[n].authority  its assigning authority
     domain[n]                      a domain that a query asks for
-    name, birth_date, …            a field of ``Demographics``, with [n] where it holds several
+    name, birth_date, sex, death_time, address[n], telephone[n], insurance[n]
+                                   what is said of the person
 """
 
 from __future__ import annotations

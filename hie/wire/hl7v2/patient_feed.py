@@ -50,10 +50,10 @@ PLACES = {
     "name": "PID^1^5",
     "birth_date": "PID^1^7",
     "sex": "PID^1^8",
-    "addresses": "PID^1^11^{n}",
-    "telephones": "PID^1^13^{n}",
+    "address": "PID^1^11^{n}",
+    "telephone": "PID^1^13^{n}",
     "death_time": "PID^1^29",
-    "insurances": "IN1^{n}",
+    "insurance": "IN1^{n}",
 }
 
 
