@@ -291,7 +291,7 @@ class AuditRecordAdmin(AuditedAdmin):
     list_per_page = 50
     show_full_result_count = False
     actions = None
-    ordering = ("-id",)
+    ordering = ("-occurred_at", "-id")
     fieldsets = (
         (_("What happened"), {"fields": ("occurred_at", "event", "shown_action", "shown_outcome", "description")}),
         (_("Who"), {"fields": ("facility", "caller_name", "person_user_id", "purpose", "remote_address")}),

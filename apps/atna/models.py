@@ -59,7 +59,7 @@ class AuditRecord(models.Model):
     class Meta:
         verbose_name = _("audit record")
         verbose_name_plural = _("audit records")
-        ordering = ("-id",)
+        ordering = ("-occurred_at", "-id")
         default_permissions = ("view",)
         # Each answers one search of the admin, newest first; the last two find a chart number as it was sent and the
         # last feed of a facility. None is partial: a planner cannot prove a bound parameter inside its condition.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -172,6 +173,7 @@ def _cx(subject: Subject) -> str:
     return f"{subject.identifier.value}^^^{subject.identifier.assigning_authority.hd}"
 
 
+@lru_cache(maxsize=256)
 def _host(address: str) -> str:
     """The host of a URL or of ``host:port``; "" where there is none."""
     try:
@@ -180,6 +182,7 @@ def _host(address: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=1024)
 def _access_point_type(host: str) -> int:
     if not host:
         return 0

@@ -113,4 +113,4 @@ def _moment(moment: datetime) -> Any:
 
 
 def _shown(text: str) -> str:
-    return text.translate(_UNSHOWN)
+    return text if text.isprintable() else text.translate(_UNSHOWN)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
-from apps.consent.models import DefaultRule, Directive, Effect, NetworkPolicy
+from apps.consent.models import DefaultRule, Effect, NetworkPolicy
 from apps.consent.rules import Policy, Wish
 from hie.exchange.remembered import remembered
 
 POLICY_SECONDS = 5.0
 
-_FIELDS = (
+_COLUMNS = (
     "patient_regional_id",
     "effect",
     "recipients",
@@ -28,15 +30,21 @@ _FIELDS = (
     "valid_until",
     "in_emergency",
 )
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM consent_directive WHERE revoked_at IS NULL AND patient_regional_id IN "  # noqa: S608
 
 
 def wishes_of(regional_ids: Iterable[str]) -> dict[str, list[Wish]]:
-    """The wishes not revoked, by regional ID; one query for all patients. Never cached: a directive counts from the
-    moment it is committed, in every process."""
+    """The wishes not revoked, by regional ID; one query for all patients.
+
+    Never cached: a directive counts from the moment it is committed, in every process. Plain SQL, because every
+    disclosing message asks it and building the query would cost ten times what answering it does.
+    """
+    wanted = list(dict.fromkeys(regional_ids))
     wishes: dict[str, list[Wish]] = defaultdict(list)
-    rows = Directive.objects.filter(patient_regional_id__in=set(regional_ids), revoked_at__isnull=True)
-    for row in rows.order_by().values_list(*_FIELDS):
-        wishes[row[0]].append(_wish(*row[1:]))
+    with connection.cursor() as cursor:
+        cursor.execute(f"{_SELECT} ({', '.join(['%s'] * len(wanted))})", wanted)
+        for row in cursor.fetchall():
+            wishes[row[0]].append(_wish(*row[1:]))
     return wishes
 
 
@@ -54,10 +62,10 @@ def policy() -> Policy:
 
 def _wish(
     effect: str,
-    recipients: list[str],
-    sources: list[str],
-    kinds: list[str],
-    confidentiality: list[str],
+    recipients: str,
+    sources: str,
+    kinds: str,
+    confidentiality: str,
     first_care_date: date | None,
     last_care_date: date | None,
     valid_from: date | None,
@@ -66,16 +74,21 @@ def _wish(
 ) -> Wish:
     return Wish(
         permits=effect == Effect.PERMIT,
-        recipients=frozenset(recipients),
-        sources=frozenset(sources),
-        kinds=frozenset(kinds),
-        confidentiality=frozenset(confidentiality),
+        recipients=_set(recipients),
+        sources=_set(sources),
+        kinds=_set(kinds),
+        confidentiality=_set(confidentiality),
         first_date=_day(first_care_date),
         last_date=_day(last_care_date),
         valid_from=valid_from,
         valid_until=valid_until,
         in_emergency=in_emergency,
     )
+
+
+def _set(written: str) -> frozenset[str]:
+    """A JSON list as the database keeps it; on both vendors the cursor answers with its text."""
+    return frozenset() if written == "[]" else frozenset(json.loads(written))
 
 
 def _day(day: Any) -> str:

@@ -13,6 +13,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as BadBase64
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from lxml import etree
 
@@ -129,6 +130,7 @@ def _codes(name: str, codes: tuple[Code, ...]) -> str:
     return "".join(_code(name, code) for code in codes)
 
 
+@lru_cache(maxsize=1024)
 def _code(name: str, code: Code) -> str:
     """A coded value; originalText is required, so a code without a display is its own text."""
     return (
