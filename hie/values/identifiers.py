@@ -6,7 +6,7 @@ import re
 import uuid
 from dataclasses import dataclass
 
-OID_PATTERN = re.compile(r"[0-2](\.(0|[1-9]\d*))+")
+OID_PATTERN = re.compile(r"[0-2](\.(0|[1-9]\d*))+", re.ASCII)
 UUID_URN_PATTERN = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 JST = timezone(timedelta(hours=9), "JST")
 
-_DTM = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?")
+_DTM = re.compile(r"(\d{4})(\d{2})?(\d{2})?(\d{2})?(\d{2})?(\d{2})?", re.ASCII)
 _TS = re.compile(r"(\d{4}(?:\d{2}){0,5})(?:\.(\d{1,9}))?([+-]\d{4})?")
 
 

@@ -85,28 +85,27 @@ def read_object(
 
 def read_slots(element: etree._Element, report: Report) -> dict[str, tuple[str, ...]]:
     """The Slots of an element in order: name -> values. A name given twice is a finding; its values are joined."""
-    slots: dict[str, tuple[str, ...]] = {}
+    slots: dict[str, list[str]] = {}
     for slot in element.iterchildren(_SLOT):
         name = (slot.get("name") or "").strip()
-        found = tuple(
+        found = [
             (value.text or "").strip()
             for value_list in slot.iterchildren(_VALUE_LIST)
             for value in value_list.iterchildren(_VALUE)
-        )
+        ]
         if not name:
             report.add("A Slot", "has no name; give it one")
             continue
         if name in slots:
             report.add(f"Slot {name}", "is given twice; put all its values into one ValueList")
-            found = slots[name] + found
         if "" in found:
             report.add(f"Slot {name}", "has an empty Value; fill it, or leave the Slot out")
-            found = tuple(filter(None, found))
+            found = [value for value in found if value]
         for value in found:
             if said := slot_value(value):
                 report.add(f"Slot {name}", said)
-        slots[name] = found
-    return slots
+        slots.setdefault(name, []).extend(found)
+    return {name: tuple(found) for name, found in slots.items()}
 
 
 def _take_apart(element: etree._Element, beside: Iterable[etree._Element], report: Report) -> _Parts:

@@ -23,6 +23,10 @@ _AT_REPOSITORY = {
 _AT_REGISTRY = {name: other for other, name in _AT_REPOSITORY.items()}
 
 
+# Nobody mends more at once, and an answer has to stay smaller than what it answers.
+_MOST_ERRORS = 500
+
+
 class Answering(Enum):
     """Which actor answers what: the codes of the error table that are called otherwise there (table 4.2.4.1-2).
 
@@ -69,8 +73,11 @@ def status_of(findings: Iterable[Finding], *, has_results: bool) -> str:
     return PARTIAL_SUCCESS if has_results else FAILURE
 
 
-def write_errors(findings: Iterable[Finding], answering: Answering) -> str:
-    """The RegistryErrorList with the prefix ``rs``, or "" where nothing was found."""
+def write_errors(findings: tuple[Finding, ...], answering: Answering) -> str:
+    """The RegistryErrorList with the prefix ``rs``, or "" where nothing was found. A flood is cut, and says so."""
+    if len(findings) > _MOST_ERRORS:
+        left = Finding(findings[0].reason, f"{len(findings) - _MOST_ERRORS} more of these are not listed.", "")
+        findings = (*findings[:_MOST_ERRORS], left)
     written = [
         f'<rs:RegistryError codeContext="{escape(finding.detail)}" errorCode="{answering.code(finding.reason)}"'
         f' severity="{WARNING if is_warning(finding) else ERROR}" location="{escape(finding.location)}"/>'
@@ -96,8 +103,8 @@ def read_response_findings(response: etree._Element) -> tuple[str, tuple[Finding
         code = error.get("errorCode", "").strip()
         detail = error.get("codeContext") or (error.text or "").strip()
         known = _REASONS.get(code)
-        if error.get("severity") == WARNING:
-            known = Reason.EXTRA_METADATA_NOT_SAVED
+        if error.get("severity") == WARNING and known is not Reason.EXTRA_METADATA_NOT_SAVED:
+            known, detail = Reason.EXTRA_METADATA_NOT_SAVED, f"{code}: {detail}"
         fallback = Finding(Reason.REGISTRY_ERROR, f"{code}: {detail}", error.get("location", ""))
         findings.append(Finding(known, detail, error.get("location", "")) if known else fallback)
     return response.get("status", "").strip(), tuple(findings)

@@ -36,12 +36,14 @@ _QUERY, _SLOT, _VALUE_LIST, _VALUE = rim("AdhocQuery"), rim("Slot"), rim("ValueL
 _OBJECT_LIST, _OBJECT_REF = rim("RegistryObjectList"), rim("ObjectRef")
 
 # One value, quoted or bare, and what stands after it.
-_ITEM = re.compile(r"\s*(?:'((?:[^']|'')*)'|([^\s',()]+))\s*(,|$)")
+_ITEM = re.compile(r"\s*(?:'((?:[^']++|'')*+)'|([^\s',()]+))\s*(,|$)")
 
 _RETURN_TYPES = {"LeafClass": True, "ObjectRef": False}
 _TIMES = frozenset((Kind.TIME_FROM, Kind.TIME_TO))
 _BARE = _TIMES | {Kind.IGNORED}
 _MAX_VALUE = 256
+# Longer lists in one Value have been seen, though the schema ends at 256; this is where patience ends.
+_MOST_READ = 64 * 1024
 
 
 def read_request(message: SoapMessage) -> StoredQuery:
@@ -157,7 +159,7 @@ def _read_return_type(request: etree._Element, findings: list[Finding]) -> bool:
 
 
 def _read_parameters(asked: etree._Element, findings: list[Finding]) -> dict[str, tuple[tuple[str, ...], ...]]:
-    parameters: dict[str, tuple[tuple[str, ...], ...]] = {}
+    parameters: dict[str, list[tuple[str, ...]]] = {}
     for slot in asked.iterchildren(_SLOT):
         name = (slot.get("name") or "").strip()
         parameter = PARAMETERS.get(name, Parameter(name, ""))
@@ -168,13 +170,16 @@ def _read_parameters(asked: etree._Element, findings: list[Finding]) -> dict[str
         if parameter.kind is Kind.STATUS:
             values = [status for status in map(long_status, values) if status in (APPROVED, DEPRECATED)]
         if values:
-            parameters[name] = (*parameters.get(name, ()), tuple(values))
-    return parameters
+            parameters.setdefault(name, []).append(tuple(values))
+    return {name: tuple(slots) for name, slots in parameters.items()}
 
 
 def _read_values(parameter: Parameter, text: str, findings: list[Finding]) -> list[str]:
     """The values in one Value element. What can not be taken apart is kept as one value, beside a finding."""
     whole = text.strip()
+    if len(whole) > _MOST_READ:
+        findings.append(_wrong(parameter.name, f"has to be spread over Value elements of {_MAX_VALUE} characters"))
+        return [""]
     is_list = whole.startswith("(") and whole.endswith(")")
     inside = whole[1:-1].strip() if is_list else whole
     values, at, expects = [], 0, bool(inside)

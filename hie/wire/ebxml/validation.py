@@ -187,7 +187,8 @@ def _association_types(message: _Message) -> Iterator[Finding]:
 
 def _submission_set_status(message: _Message) -> Iterator[Finding]:
     """SubmissionSet HasMember DocumentEntry says Original or Reference, and the entry is there accordingly."""
-    sets, entries, others = message.ids("submission_sets"), message.ids("document_entries"), _not_entries(message)
+    sets, entries = message.ids("submission_sets"), message.ids("document_entries")
+    inside = entries | message.ids("folders") | message.ids("associations")
     for each in message.submission.associations:
         status, target = each.submission_set_status, each.target_object
         if status not in ("", ORIGINAL, REFERENCE):
@@ -198,13 +199,9 @@ def _submission_set_status(message: _Message) -> Iterator[Finding]:
             yield _finding(each, "SubmissionSetStatus", "is missing between SubmissionSet and DocumentEntry")
         elif status == REFERENCE and target in entries:
             yield _finding(each, "SubmissionSetStatus", "has to be Original, for the entry is new in this submission")
-        elif status == ORIGINAL and target and target not in entries | others:
+        elif status == ORIGINAL and target and target not in inside:
             sentence = "names no object of this submission, which an Original member has to be"
             yield _finding(each, "targetObject", sentence)
-
-
-def _not_entries(message: _Message) -> frozenset[str]:
-    return message.ids("folders") | message.ids("associations")
 
 
 def _references(message: _Message) -> Iterator[Finding]:
