@@ -1,0 +1,194 @@
+"""The registry as an administrator sees it: looked at, never changed; every look is recorded (``AuditedAdmin``).
+
+Regional ids are masked. A search finds one patient, one document or one submission by its exact id, so that it is a
+point or a range of an index however large the registry is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.paginator import InfinitePaginator
+
+from apps.atna.admin import AuditedAdmin
+from apps.network.queries import facility
+from apps.xds.models import Association, DocumentEntry, Folder, RegistryRow, SubmissionSet, shard_key_of
+from apps.xds.rules import subjects_of_patients
+from hie.values.access import Subject
+from hie.values.documents import DocumentEntry as Entry
+from hie.values.identifiers import masked
+from hie.values.times import JST, read_dtm
+from hie.wire.ebxml.fragments import read_fragment
+
+
+class RegistryAdmin(AuditedAdmin):
+    """What the screens of all registry objects share."""
+
+    actions = None
+    list_filter: Any = ("status",)
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = InfinitePaginator
+    ordering = ("-id",)
+    search_fields = ("patient_id",)  # makes the search box; get_search_results decides what it means
+    search_help_text = _("Regional ID, entry UUID or unique ID, complete")
+
+    def subjects_of(self, row: RegistryRow) -> Iterable[Subject]:
+        return subjects_of_patients((row.patient_id,))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("fragment")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()
+        if not text:
+            return queryset, False
+        found = Q(shard_key=shard_key_of(text), patient_id=text) | Q(entry_uuid=text)
+        if "unique_id" in {field.name for field in self.model._meta.get_fields()}:
+            found |= Q(unique_id=text)
+        return queryset.filter(found), False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("patient"))
+    def patient(self, row: RegistryRow) -> str:
+        return masked(row.patient_id)
+
+    @admin.display(description=_("facility"), ordering="facility_code")
+    def its_facility(self, row: RegistryRow) -> str:
+        known = facility(row.facility_code)
+        return f"{known.name} ({row.facility_code})" if known else row.facility_code
+
+
+def _local(time: str) -> str:
+    """A time of the registry as a person in Japan reads it, "" where there is none."""
+    moment = read_dtm(time)
+    return moment.astimezone(JST).strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+@admin.register(DocumentEntry)
+class DocumentEntryAdmin(RegistryAdmin):
+    """Documents."""
+
+    list_display = ("title", "patient", "its_facility", "care", "created", "type_code", "status", "registered_at")
+    list_filter = ("status", "object_type")
+    fieldsets = (
+        (
+            _("Document"),
+            {"fields": ("title", "patient", "its_facility", "authors", "status", "object_type", "mime_type", "size")},
+        ),
+        (
+            _("Codes"),
+            {
+                "fields": (
+                    "class_code",
+                    "type_code",
+                    "format_code",
+                    "event_codes",
+                    "confidentiality_codes",
+                    "healthcare_facility_type_code",
+                    "practice_setting_code",
+                )
+            },
+        ),
+        (_("Times"), {"fields": ("care", "created", "registered_at")}),
+        (
+            _("Identifiers"),
+            {"fields": ("entry_uuid", "logical_id", "version", "unique_id", "repository_unique_id", "hash", "content")},
+        ),
+        (_("Related objects"), {"fields": ("relations",)}),
+    )
+
+    @admin.display(description=_("care from"), ordering="service_start_time")
+    def care(self, row: DocumentEntry) -> str:
+        return _local(row.service_start_time)
+
+    @admin.display(description=_("created at"), ordering="creation_time")
+    def created(self, row: DocumentEntry) -> str:
+        return _local(row.creation_time)
+
+    @admin.display(description=_("authors"))
+    def authors(self, row: DocumentEntry) -> str:
+        kept = read_fragment(bytes(row.fragment))
+        assert isinstance(kept, Entry)
+        named = [part for author in kept.authors for part in (author.person, *author.institutions) if part]
+        return "\n".join(named)
+
+    @admin.display(description=_("associations"))
+    def relations(self, row: DocumentEntry) -> str:
+        found = Association.objects.filter(Q(source_uuid=row.entry_uuid) | Q(target_uuid=row.entry_uuid))
+        return "\n".join(
+            f"{each.source_uuid} {each.association_type.rpartition(':')[2]} {each.target_uuid}"
+            for each in found.defer("fragment").order_by("id")[:200]
+        )
+
+
+@admin.register(SubmissionSet)
+class SubmissionSetAdmin(RegistryAdmin):
+    """Submissions."""
+
+    list_display = ("unique_id", "patient", "its_facility", "submitted", "content_type_code", "status")
+    fields = (
+        "title",
+        "patient",
+        "its_facility",
+        "submitted",
+        "content_type_code",
+        "source_id",
+        "status",
+        "entry_uuid",
+        "unique_id",
+        "registered_at",
+    )
+
+    @admin.display(description=_("submitted at"), ordering="submission_time")
+    def submitted(self, row: SubmissionSet) -> str:
+        return _local(row.submission_time)
+
+
+@admin.register(Folder)
+class FolderAdmin(RegistryAdmin):
+    """Folders."""
+
+    list_display = ("title", "patient", "its_facility", "updated", "status")
+    fields = ("title", "patient", "its_facility", "updated", "status", "entry_uuid", "unique_id", "registered_at")
+
+    @admin.display(description=_("last updated at"), ordering="last_update_time")
+    def updated(self, row: Folder) -> str:
+        return _local(row.last_update_time)
+
+
+@admin.register(Association)
+class AssociationAdmin(RegistryAdmin):
+    """Relationships between documents, submissions and folders."""
+
+    list_display = ("kind", "patient", "its_facility", "source_uuid", "target_uuid", "status")
+    fields = (
+        "kind",
+        "patient",
+        "its_facility",
+        "source_uuid",
+        "target_uuid",
+        "submission_set_status",
+        "status",
+        "entry_uuid",
+        "registered_at",
+    )
+
+    @admin.display(description=_("type"), ordering="association_type")
+    def kind(self, row: Association) -> str:
+        return row.association_type.rpartition(":")[2]
