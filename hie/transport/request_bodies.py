@@ -6,6 +6,7 @@ gives no length; Django takes such a body for empty. ``chunked_bodies`` stands i
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from hie.values.errors import ExchangeError, Reason
 
 CHUNK = 256 * 1024
 _IN_MEMORY = 512 * 1024
+_DRAINED = 64 * 1024 * 1024
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
@@ -59,6 +61,21 @@ def pieces_of(environ: Environ, max_bytes: int) -> Iterator[bytes]:
         raise _truncated()
 
 
+def drain(environ: Environ) -> None:
+    """Read on what a peer that is refused is still sending, up to 64 MiB: closing on it would cost it the answer.
+
+    Not read is what was announced to be longer, what waits for ``100 Continue``, and what a server does not end for us.
+    """
+    length = environ.get("CONTENT_LENGTH") or "0"
+    announced = int(length) if length.isascii() and length.isdigit() else 0
+    if not environ.get("wsgi.input_terminated") or announced > _DRAINED or environ.get("HTTP_EXPECT"):
+        return
+    left = _DRAINED
+    with contextlib.suppress(OSError):
+        while left > 0 and (piece := environ["wsgi.input"].read(CHUNK)):
+            left -= len(piece)
+
+
 def chunked_bodies(application: Application, max_bytes: int) -> Application:
     """The application, with chunked bodies given a length; one above max_bytes is answered with 413."""
 
@@ -68,6 +85,7 @@ def chunked_bodies(application: Application, max_bytes: int) -> Application:
         try:
             _give_length(environ, max_bytes)
         except ExchangeError as error:
+            drain(environ)
             return problem(error.reason.value.http, error.detail).send(start_response)
         return application(environ, start_response)
 

@@ -22,7 +22,7 @@ from hie.exchange import pipeline, registry
 from hie.exchange.connection import Connection
 from hie.exchange.transaction import Codec, Soap, Transaction
 from hie.transport.problems import HttpAnswer, StartResponse, problem
-from hie.transport.request_bodies import Environ, pieces_of
+from hie.transport.request_bodies import Environ, drain, pieces_of
 from hie.values.errors import ExchangeError, Reason
 from hie.wire.soap.envelope import (
     ANONYMOUS,
@@ -62,6 +62,8 @@ def soap_application(environ: Environ, start_response: StartResponse) -> Iterabl
         answer = handle(service, headers, pieces_of(environ, _max_request_bytes()), connection)
     except _HttpRefusal as refusal:
         answer = _refuse_http(refusal, connection)
+    if answer.status >= 400:
+        drain(environ)
     return answer.send(start_response)
 
 

@@ -409,6 +409,14 @@ def test_refusal_leaves_the_connection_usable(gunicorn):
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("path", "size", "expected"), [("/soap/none", 30_000_000, 404), ("/soap/test", 3_000_000, 413)]
+)
+def test_refusal_reaches_a_peer_that_is_still_sending(gunicorn, path, size, expected):
+    status, _, raw = post(f"http://127.0.0.1:{gunicorn[0]}{path}", b"x" * size, SOAP_TYPE)
+    assert (status, bool(raw)) == (expected, True)
+
+
 def test_announced_length_above_the_limit_is_refused_before_it_is_read(gunicorn):
     connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=10)
     connection.putrequest("POST", "/soap/test")
