@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from hie.values.errors import ExchangeError
@@ -33,28 +32,7 @@ from hie.wire.ssmix.structures import judge
 MAX_FILE_BYTES = 32 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class PatientIdProfile:
-    """How a facility's chart numbers may differ between folder and message and still be the same number."""
-
-    length: int = 0
-    pad: bool = False
-    strip_leading_zeros: bool = False
-    uppercase: bool = False
-
-    def normalised(self, patient_id: str) -> str:
-        """The form in which two spellings of one chart number are equal."""
-        text = patient_id.strip()
-        if self.uppercase:
-            text = text.upper()
-        if self.strip_leading_zeros:
-            text = text.lstrip("0") or "0"
-        elif self.pad and self.length:
-            text = text.rjust(self.length, "0")
-        return text
-
-
-PLAIN_PROFILE = PatientIdProfile()
+Comparable = Callable[[str], str]  # a chart number in the form in which a facility's spellings of it are equal
 
 
 def read_message(raw: bytes) -> tuple[Message | None, tuple[Deviation, ...]]:
@@ -69,11 +47,11 @@ def read_message(raw: bytes) -> tuple[Message | None, tuple[Deviation, ...]]:
 
 
 def check(
-    name: StorageName, message: Message, raw: bytes, profile: PatientIdProfile = PLAIN_PROFILE
+    name: StorageName, message: Message, raw: bytes, comparable: Comparable = str.strip
 ) -> tuple[Deviation, ...]:
     """All deviations of a message from what its name and its data type promise, in the order of the checks."""
     found = [deviation for each in CHECKS for deviation in each(name, message)]
-    found += id_01_02(name, message, profile)
+    found += id_01_02(name, message, comparable)
     found += [Deviation(rule) for rule in message.warnings if rule.startswith(("ENC-", "TERM-"))]
     if "TERM-03" not in message.warnings and _terminated_twice(raw):
         found.append(Deviation("TERM-03", "file"))
@@ -140,7 +118,7 @@ def life_03(name: StorageName, message: Message) -> Iterator[Deviation]:
 # Identity -----------------------------------------------------------------------------------------------------------
 
 
-def id_01_02(name: StorageName, message: Message, profile: PatientIdProfile = PLAIN_PROFILE) -> Iterator[Deviation]:
+def id_01_02(name: StorageName, message: Message, comparable: Comparable = str.strip) -> Iterator[Deviation]:
     """PID-3 is the patient of the folder. An empty PID-3 contradicts nothing: FLD-01 reports it."""
     pid = message.first("PID")
     if pid is None:
@@ -149,8 +127,8 @@ def id_01_02(name: StorageName, message: Message, profile: PatientIdProfile = PL
     values = [value for value in values if value and value != NULL]
     if not values or name.patient_id in values:
         return
-    wanted = profile.normalised(name.patient_id)
-    same = any(profile.normalised(value) == wanted for value in values)
+    wanted = comparable(name.patient_id)
+    same = any(comparable(value) == wanted for value in values)
     yield Deviation("ID-02" if same else "ID-01", "PID-3")
 
 

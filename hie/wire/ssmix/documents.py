@@ -17,7 +17,7 @@ from hie.values.times import read_ts, write_dtm
 from hie.wire.hl7v2.message import DEFAULT_DELIMITERS, NULL, Message, Segment
 from hie.wire.ssmix.checks import calendar_date
 from hie.wire.ssmix.data_types import DATA_TYPES, UNDATED
-from hie.wire.ssmix.names import StorageName
+from hie.wire.ssmix.names import Key, StorageName
 
 MIME_TYPE = "x-application/hl7-v2+er7"
 DEPARTMENT_SCHEME = "1.2.392.200250.2.2.2"
@@ -49,20 +49,24 @@ class DocumentFacts:
     modalities: tuple[Code, ...] = ()
 
 
-def identify(facility_code: str, name: StorageName, sha256: str, part: str = "") -> tuple[str, str]:
+def identify(
+    facility_code: str, key: Key, written_at: str, sha256: str, part: str = "", generation: int = 0
+) -> tuple[str, str]:
     """(entryUUID, uniqueId) of a document: the same for the same bytes of the same version, whatever its flag.
 
-    part: the file inside a content folder, "" for a file of the standard storage.
+    part: the file inside a content folder, "" for a file of the standard storage. generation: how often the document
+    came back after it was deprecated; the same document then has a new entry.
     """
-    said = "|".join((facility_code, *name.key, name.written_at, sha256, part))
-    return f"urn:uuid:{uuid.uuid5(_NAMESPACE, 'entry|' + said)}", uuid_oid(uuid.uuid5(_NAMESPACE, "document|" + said))
+    said = "|".join((facility_code, *key, written_at, sha256, part))
+    entry = uuid.uuid5(_NAMESPACE, f"entry|{said}|{generation}")
+    return f"urn:uuid:{entry}", uuid_oid(uuid.uuid5(_NAMESPACE, f"document|{said}"))
 
 
 def read_facts(name: StorageName, message: Message, patient: Identifier, authority_oid: str) -> DocumentFacts:
     """The facts of one message. patient: the chart number with its authority; authority_oid: who numbers the orders."""
     start, stop = _service_times(name, message)
     return DocumentFacts(
-        creation_time=creation_time(name),
+        creation_time=creation_time_of(name.care_date, name.written_at),
         service_start_time=start or ("" if name.care_date == UNDATED else name.care_date),
         service_stop_time=stop,
         author=_author(message),
@@ -82,9 +86,9 @@ def title(name: StorageName) -> str:
     return f"{row.ja if row else name.data_type} {day[:4]}/{day[4:6]}/{day[6:8]}"
 
 
-def creation_time(name: StorageName) -> str:
+def creation_time_of(care_date: str, written_at: str) -> str:
     """発生日時 in UTC, or the care date where the time of writing could not be read."""
-    return to_utc(name.written_at[:14]) if name.written_at else name.care_date.replace(UNDATED, "1900")
+    return to_utc(written_at[:14]) if written_at else care_date.replace(UNDATED, "1900")
 
 
 def to_utc(text: str) -> str:

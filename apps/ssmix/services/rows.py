@@ -1,0 +1,126 @@
+"""Stored files as plain rows: what a scan reads and writes by the hundred, without building objects of the ORM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from django.db import connection
+
+from apps.ssmix.models import State
+from hie.wire.ssmix.names import Key
+
+AT_ONCE = 400  # parameters of one IN list
+
+
+@dataclass(slots=True)
+class Row:
+    """One ``StoredFile``; id is 0 for one that is not stored yet. ``changed``, no column: it has to be written."""
+
+    root_id: int
+    directory_id: int
+    name: str
+    patient_id: str = ""
+    care_date: str = ""
+    data_type: str = ""
+    order_number: str = ""
+    written_at: str = ""
+    department: str = ""
+    flag: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+    inode: int = 0
+    sha256: str = ""
+    sha1: str = ""
+    state: str = State.UNSETTLED
+    rules: str = ""
+    cancels: bool = False
+    entry_uuid: str = ""
+    unique_id: str = ""
+    live: bool = False
+    generation: int = 0
+    recheck: bool = False
+    files: int = 1
+    id: int = 0
+    path: str = ""
+    counted: str = ""
+    changed: bool = False
+
+    @property
+    def key(self) -> Key:
+        return (self.patient_id, self.care_date, self.data_type, self.order_number)
+
+    @property
+    def month(self) -> str:
+        return (self.care_date if self.care_date[:1].isdigit() else self.written_at)[:6]
+
+    @property
+    def rule_ids(self) -> list[str]:
+        return self.rules.split()
+
+
+_NOT_COLUMNS = ("id", "path", "counted", "changed")
+COLUMNS = tuple(field.name for field in fields(Row) if field.name not in _NOT_COLUMNS)
+_TABLE = "ssmix_storedfile"
+_SELECT = f"SELECT {', '.join('f.' + name for name in COLUMNS)}, f.id, d.path FROM {_TABLE} f JOIN ssmix_directory d ON d.id = f.directory_id"  # noqa: E501, S608 - names of columns
+_INSERT = (
+    f"INSERT INTO {_TABLE} ({', '.join(COLUMNS)}, first_seen, last_seen)"  # noqa: S608 - names of columns
+    f" VALUES ({', '.join(['%s'] * (len(COLUMNS) + 2))})"
+)
+_UPDATE = f"UPDATE {_TABLE} SET {', '.join(name + ' = %s' for name in COLUMNS)}, last_seen = %s WHERE id = %s"  # noqa: S608
+
+
+def of_directories(directory_ids: Sequence[int]) -> list[Row]:
+    """All files of some folders."""
+    return _in_lists("f.directory_id", directory_ids)
+
+
+def of_patients(root_ids: Sequence[int], patient_ids: Sequence[str]) -> list[Row]:
+    """All files of some patients in some roots."""
+    roots = ", ".join(["%s"] * len(root_ids))
+    return _in_lists("f.patient_id", patient_ids, f" AND f.root_id IN ({roots})", list(root_ids)) if root_ids else []
+
+
+def by_unique_ids(unique_ids: Sequence[str]) -> list[Row]:
+    """The files whose documents bear these unique ids."""
+    return _in_lists("f.unique_id", unique_ids)
+
+
+def pending(root_id: int, patient_ids: Sequence[str]) -> list[Row]:
+    """The files of some patients of a root that wait for their patient to become known."""
+    return _in_lists(
+        "f.patient_id", patient_ids, " AND f.root_id = %s AND f.state = %s", [root_id, State.PENDING.value]
+    )
+
+
+def write(rows: Iterable[Row], now: datetime) -> None:
+    """Store new rows and changed ones. Runs in the caller's transaction."""
+    moment = connection.ops.adapt_datetimefield_value(now)
+    new, changed = [], []
+    for row in rows:
+        values = [getattr(row, name) for name in COLUMNS]
+        if row.id:
+            changed.append([*values, moment, row.id])
+        else:
+            new.append([*values, moment, moment])
+    with connection.cursor() as cursor:
+        if new:
+            cursor.executemany(_INSERT, new)
+        if changed:
+            cursor.executemany(_UPDATE, changed)
+
+
+def _in_lists(
+    column: str, values: Sequence[str | int], more: str = "", parameters: Sequence[str | int] = ()
+) -> list[Row]:
+    found: list[Row] = []
+    with connection.cursor() as cursor:
+        for start in range(0, len(values), AT_ONCE):
+            part = values[start : start + AT_ONCE]
+            cursor.execute(f"{_SELECT} WHERE {column} IN ({', '.join(['%s'] * len(part))}){more}", [*part, *parameters])
+            for record in cursor.fetchall():
+                row = Row(*record)
+                row.counted = row.rules
+                found.append(row)
+    return found
