@@ -20,7 +20,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
@@ -266,7 +266,6 @@ class FacilityAdmin(Kept):
         context = {
             **self.admin_site.each_context(request),
             "title": _("Add a hospital"),
-            "opts": self.model._meta,
             "form": form,
         }
         return TemplateResponse(request, "admin/network/add_hospital.html", context)
@@ -340,7 +339,6 @@ class NodeAdmin(Kept):
             context = {
                 **self.admin_site.each_context(request),
                 "title": _("Issue a certificate"),
-                "opts": self.model._meta,
                 "node": node,
             }
             return TemplateResponse(request, "admin/network/issue_certificate.html", context)
@@ -519,15 +517,11 @@ def _sheet_page(
     model_admin: ModelAdmin, request: HttpRequest, node: Node, issued: services.IssuedCertificate | None
 ) -> HttpResponse:
     """The connection sheet; right after a certificate was issued, with its key, which is shown this once."""
-    language = "ja" if (get_language() or "ja").startswith("ja") else "en"
     context = {
         **model_admin.admin_site.each_context(request),
+        **services.sheet_facts(node_name=node.name),
         "title": _("Connection sheet"),
-        "subtitle": node.facility.name,
-        "opts": Node._meta,
-        "node": node,
         "issued": issued,
-        "sheet": services.connection_sheet(node_name=node.name, language=language),
         "package": b64encode(services.connection_package(issued)).decode("ascii") if issued else "",
     }
     response = TemplateResponse(request, "admin/network/connection_sheet.html", context)

@@ -37,5 +37,6 @@ __all__ = [
     "set_facility_enabled",
     "set_node_enabled",
     "set_own_rows",
+    "sheet_facts",
     "withdraw_certificate",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
@@ -19,35 +21,37 @@ def connection_sheet(*, node_name: str, language: str = "ja") -> str:
 
     Raises Node.DoesNotExist.
     """
-    node = Node.objects.select_related("facility").get(name=node_name)
     language = language if language in LANGUAGES else "en"
+    with override(language):
+        return render_to_string(f"network/connection_sheet.{language}.md", sheet_facts(node_name=node_name))
+
+
+def sheet_facts(*, node_name: str) -> dict[str, Any]:
+    """What stands on the sheet, in the language that is spoken just now. Raises Node.DoesNotExist."""
+    node = Node.objects.select_related("facility").get(name=node_name)
     host = next((name for name in settings.HOST_NAMES), "localhost")
     https_port, mllps_port = environment.text("HIE_HTTPS_PORT"), environment.text("HIE_MLLPS_PORT")
-    with override(language):
-        granted = [
-            str(Node._meta.get_field(column).verbose_name)  # type: ignore[union-attr]
-            for access, column in ENTITLEMENTS.items()
-            if access in node.accesses
-        ]
-        return render_to_string(
-            f"network/connection_sheet.{language}.md",
-            {
-                "node": node,
-                "facility": node.facility,
-                "authority": queries.authority(node.facility.patient_id_oid),
-                "affinity_domain": queries.affinity_domain(),
-                "home_community_id": queries.home_community_id(),
-                "network_repository_oid": settings.REPOSITORY_OID,
-                "network_name": settings.NETWORK_NAME,
-                "accesses": ", ".join(granted) or gettext("nothing yet"),
-                "doors": _doors(host, https_port, mllps_port),
-                "certificates": node.certificates.filter(revoked_at=None, valid_until__gt=timezone.now()),
-                "host": host,
-                "https_port": https_port,
-                "mllps_port": mllps_port,
-                "today": timezone.localdate().isoformat(),
-            },
-        )
+    granted = [
+        str(Node._meta.get_field(column).verbose_name)  # type: ignore[union-attr]
+        for access, column in ENTITLEMENTS.items()
+        if access in node.accesses
+    ]
+    return {
+        "node": node,
+        "facility": node.facility,
+        "authority": queries.authority(node.facility.patient_id_oid),
+        "affinity_domain": queries.affinity_domain(),
+        "home_community_id": queries.home_community_id(),
+        "network_repository_oid": settings.REPOSITORY_OID,
+        "network_name": settings.NETWORK_NAME,
+        "accesses": ", ".join(granted) or gettext("nothing yet"),
+        "doors": _doors(host, https_port, mllps_port),
+        "certificates": node.certificates.filter(revoked_at=None, valid_until__gt=timezone.now()),
+        "host": host,
+        "https_port": https_port,
+        "mllps_port": mllps_port,
+        "today": timezone.localdate().isoformat(),
+    }
 
 
 def _doors(host: str, https_port: str, mllps_port: str) -> list[tuple[str, str]]:
