@@ -86,11 +86,7 @@ class SoapFault(ExchangeError):  # noqa: N818 - the standard's word
                 f'<upg:Upgrade xmlns:upg="{SOAP}"><upg:SupportedEnvelope xmlns:ns1="{SOAP}" qname="ns1:Envelope"/>'
                 "</upg:Upgrade>"
             ).encode()
-        names = (etree.QName(tag) for tag in self.not_understood)
-        return b"".join(
-            f'<soap:NotUnderstood xmlns:ns1="{escape(name.namespace or "")}" qname="ns1:{name.localname}"/>'.encode()
-            for name in names
-        )
+        return "".join(_not_understood(etree.QName(tag)) for tag in self.not_understood).encode()
 
     def body(self) -> bytes:
         """The soap:Fault element."""
@@ -113,6 +109,12 @@ class SoapFault(ExchangeError):  # noqa: N818 - the standard's word
         else:
             return ""
         return f"<soap:Detail>{problem}</soap:Detail>"
+
+
+def _not_understood(name: etree.QName) -> str:
+    if not name.namespace:
+        return f'<soap:NotUnderstood qname="{name.localname}"/>'
+    return f'<soap:NotUnderstood xmlns:ns1="{escape(name.namespace)}" qname="ns1:{name.localname}"/>'
 
 
 def write_fault_1_1(fault: SoapFault) -> bytes:
