@@ -25,17 +25,8 @@ from apps.atna.models import Action, AuditRecord, Outcome
 from apps.atna.queries import of_patient, search
 from apps.atna.services import record_view, viewer_of
 from apps.network.queries import facilities, facility
+from hie.exchange.audit import AUDIT_LOG_USED, CREATE, DELETE, EXECUTE, PATIENT_RECORD, QUERY, READ, UPDATE
 from hie.exchange.registry import transactions
-from hie.exchange.trail import (
-    AUDIT_LOG_USED,
-    CREATE,
-    DELETE,
-    EXECUTE,
-    PATIENT_RECORD,
-    QUERY,
-    READ,
-    UPDATE,
-)
 from hie.values.access import Subject
 from hie.values.audit import SEARCH_CRITERIA, URI_TYPE, AuditMessage, ParticipantObject
 from hie.values.codes import Code

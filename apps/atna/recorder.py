@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from apps.atna.repository import NewRecord, keep
-from hie.exchange.trail import SECURITY_ALERT, AuditEntry, AuditObject, Trail
+from hie.exchange.audit import SECURITY_ALERT, AuditEntry, AuditObject
+from hie.exchange.trail import Trail
 from hie.exchange.transaction import Mllp
 from hie.values.access import Person, PurposeOfUse, Subject
 from hie.values.audit import (

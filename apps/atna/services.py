@@ -16,13 +16,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.atna.repository import NewRecord, keep
-from hie.exchange.trail import (
-    APPLICATION_ACTIVITY,
-    EXECUTE,
-    PATIENT_RECORD,
-    READ,
-    USER_AUTHENTICATION,
-)
+from hie.exchange.audit import APPLICATION_ACTIVITY, EXECUTE, PATIENT_RECORD, READ, USER_AUTHENTICATION
 from hie.values.access import PurposeOfUse, Subject
 from hie.values.audit import (
     APPLICATION_ROLE,

@@ -21,8 +21,9 @@ from django.db import OperationalError
 from django.db import transaction as database
 from django.utils.module_loading import import_string
 
+from hie.exchange.audit import EXECUTE, AuditEntry
 from hie.exchange.connection import Connection
-from hie.exchange.trail import EXECUTE, AuditEntry, Trail
+from hie.exchange.trail import Trail
 from hie.exchange.transaction import Transaction
 from hie.values.errors import ExchangeError, Reason
 

@@ -14,7 +14,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 AT_MOST = 4096
-_ALL: list[Remembered] = [] 
+_ALL: list[Remembered] = []
 
 
 class Remembered(Generic[P, R]):

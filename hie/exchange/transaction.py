@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hie.exchange.trail import AuditEvent
+from hie.exchange.audit import AuditEvent
 from hie.values.access import Access, Permit, Subject
 from hie.values.errors import ExchangeError
 

@@ -40,7 +40,7 @@ def handle(received: bytes | ExchangeError, connection: Connection) -> bytes:
     if isinstance(received, ExchangeError):
         return refusal(b"", pipeline.record_refusal(connection, received))
     try:
-        message = Message.read(received)
+        message = Message.read(received, settings.MAX_MESSAGE_BYTES)
     except ExchangeError as error:
         return refusal(received, pipeline.record_refusal(connection, error))
     connection = replace(connection, claimed_name=message.sender)

@@ -12,7 +12,9 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db import close_old_connections
+from django.utils.module_loading import import_string
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -75,7 +77,7 @@ class WebServer(BaseApplication):
         super().__init__()
 
     def load_config(self) -> None:
-        settings: dict[str, Any] = {
+        chosen: dict[str, Any] = {
             "bind": self._address,
             "workers": self._workers,
             "threads": self._threads,
@@ -91,7 +93,7 @@ class WebServer(BaseApplication):
         }
         if self._credentials is not None:
             context = server_context(self._credentials)
-            settings |= {
+            chosen |= {
                 "certfile": str(self._credentials.certificate),
                 "keyfile": str(self._credentials.key),
                 "ca_certs": str(self._credentials.authorities),
@@ -99,13 +101,12 @@ class WebServer(BaseApplication):
                 "do_handshake_on_connect": False,
                 "ssl_context": lambda conf, default: context,
             }
-        for name, value in settings.items():
+        for name, value in chosen.items():
             if name in self.cfg.settings:
                 self.cfg.set(name, value)
 
     def load(self) -> Callable[..., Any]:
         if self._application is not None:
             return self._application
-        from hie.wsgi import application
-
+        application: Callable[..., Any] = import_string(settings.WSGI_APPLICATION)
         return application

@@ -16,8 +16,9 @@ from typing import Any
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
 from hie.exchange import pipeline, registry
+from hie.exchange.audit import QUERY, AuditEvent
 from hie.exchange.connection import Connection
-from hie.exchange.trail import QUERY, AuditEvent, Trail
+from hie.exchange.trail import Trail
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access, Caller, Node, Permit
 from hie.values.errors import ExchangeError, Reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.pix import queries, services
-from hie.exchange.trail import CREATE, DELETE, PATIENT_RECORD, UPDATE, AuditEntry, AuditEvent
+from hie.exchange.audit import CREATE, DELETE, PATIENT_RECORD, UPDATE, AuditEntry, AuditEvent
 from hie.exchange.transaction import Mllp, Transaction
 from hie.values.access import Access, Permit, Subject
 from hie.values.identifiers import Identifier

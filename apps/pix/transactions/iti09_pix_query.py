@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.pix import queries
-from hie.exchange.trail import EXECUTE, QUERY, AuditEntry, AuditEvent, AuditObject
+from hie.exchange.audit import EXECUTE, QUERY, AuditEntry, AuditEvent, AuditObject
 from hie.exchange.transaction import Mllp, Transaction
 from hie.values.access import Access, Subject
 from hie.values.codes import Code

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from apps.pix.transactions.iti08_patient_identity_feed import entries_of_feed, subject_of_feed, take
-from hie.exchange.trail import CREATE, PATIENT_RECORD, UPDATE, AuditEvent
+from hie.exchange.audit import CREATE, PATIENT_RECORD, UPDATE, AuditEvent
 from hie.exchange.transaction import Mllp, Transaction
 from hie.values.access import Access, Permit
 from hie.values.patients import FeedOutcome, PatientFeed

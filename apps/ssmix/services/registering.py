@@ -18,7 +18,7 @@ from apps.pix.services import feed
 from apps.ssmix.services.rows import Row
 from apps.terminology import queries as terminology
 from apps.xds.services import IndexedDocument, index_documents
-from hie.exchange.trail import CREATE, IMPORT, PATIENT_RECORD, UPDATE
+from hie.exchange.audit import CREATE, IMPORT, PATIENT_RECORD, UPDATE
 from hie.values.access import Subject
 from hie.values.codes import Code
 from hie.values.documents import Author, DocumentEntry

@@ -7,7 +7,7 @@ from typing import Any
 from apps.pix.queries import subject_of
 from apps.xds import stored_queries
 from apps.xds.rules import subjects_of_patients
-from hie.exchange.trail import EXECUTE, QUERY, AuditEntry, AuditEvent, AuditObject
+from hie.exchange.audit import EXECUTE, QUERY, AuditEntry, AuditEvent, AuditObject
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access, Subject
 from hie.values.codes import Code

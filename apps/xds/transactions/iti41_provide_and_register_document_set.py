@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apps.xds.services import submit
 from apps.xds.transactions.iti42_register_document_set import audit_entries, subjects_of
-from hie.exchange.trail import CREATE, IMPORT, AuditEvent
+from hie.exchange.audit import CREATE, IMPORT, AuditEvent
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access, Permit
 from hie.values.documents import RegistryResult, Submission

@@ -6,7 +6,7 @@ from typing import Any
 
 from apps.pix.queries import subjects_of as subjects_of_identifiers
 from apps.xds.services import register
-from hie.exchange.trail import CREATE, IMPORT, AuditEntry, AuditEvent, AuditObject
+from hie.exchange.audit import CREATE, IMPORT, AuditEntry, AuditEvent, AuditObject
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access, Permit, Subject
 from hie.values.codes import Code

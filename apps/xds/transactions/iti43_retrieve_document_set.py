@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from apps.xds import repository
 from apps.xds.rules import subjects_of_patients
-from hie.exchange.trail import EXPORT, READ, AuditEntry, AuditEvent, AuditObject
+from hie.exchange.audit import EXPORT, READ, AuditEntry, AuditEvent, AuditObject
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access, Subject
 from hie.values.codes import Code

@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from hie.exchange.audit import EXPORT, IMPORT, PATIENT_RECORD, QUERY, AuditEntry, AuditEvent, AuditObject
 from hie.exchange.connection import Connection
-from hie.exchange.trail import EXPORT, IMPORT, PATIENT_RECORD, QUERY, AuditEntry, AuditEvent, AuditObject, Trail
+from hie.exchange.trail import Trail
 from hie.exchange.transaction import Mllp, Soap, Transaction
 from hie.values.access import Access, Caller, Node, Person, PurposeOfUse, Subject
 from hie.values.codes import Code

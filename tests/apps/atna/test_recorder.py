@@ -12,8 +12,9 @@ from lxml import etree
 
 from apps.atna.models import AuditRecord
 from apps.atna.recorder import record
+from hie.exchange.audit import AuditEntry
 from hie.exchange.connection import Connection
-from hie.exchange.trail import AuditEntry, Trail
+from hie.exchange.trail import Trail
 from hie.values.access import Caller, PurposeOfUse, Subject
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.wire.atna.audit_message import read_message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -101,6 +102,8 @@ class Command(BaseCommand):
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         pipeline.record_activity(start=True)
         connections.close_all()  # a child must not share its parent's connection
+        gc.collect()
+        gc.freeze()  # what is loaded stays shared between parent and children
         children = {_spawn(name): name for name in names}
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -129,14 +132,16 @@ def _spawn(name: str) -> int:
     if pid:
         return pid
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops us in order
+        os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which stops us in order
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _die_with(parent)
         PARTS[name]()
+    except SystemExit as ended:
+        os._exit(ended.code if isinstance(ended.code, int) else 1)
     except BaseException as error:
         sys.stderr.write(f"The part {name!r} cannot go on: {type(error).__name__}: {error}\n")
         sys.stderr.flush()
-        os._exit(1 if not isinstance(error, SystemExit) else int(error.code or 0))
+        os._exit(1)
     os._exit(0)
 
 
