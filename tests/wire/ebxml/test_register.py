@@ -112,6 +112,15 @@ def test_what_cannot_be_read_is_a_finding(before: bytes, after: bytes, location:
     assert all(each.detail.endswith(".") for each in findings)
 
 
+def test_a_single_code_that_comes_twice() -> None:
+    raw = write_submission(objects.SUBMISSION)
+    start = raw.index(b"<rim:Classification", raw.index(b"41a5887f") - 300)
+    code = raw[start : raw.index(b"</rim:Classification>", start) + len(b"</rim:Classification>")]
+    assert b"41a5887f" in code
+    findings = read_submission(parse(raw.replace(code, code + code))).findings
+    assert [each.location for each in findings] == ["document01: classCode"]
+
+
 def test_short_statuses() -> None:
     raw = write_submission(objects.SUBMISSION).replace(long_status("Approved").encode(), b"Approved")
     assert read_submission(parse(raw)) == objects.SUBMISSION

@@ -83,6 +83,7 @@ def test_no_public_list_is_left_out() -> None:
         (values.language, "ja", "日本語"),
         (values.xon, "みどり病院^^^^^&1.2.392&ISO^^^^1310000001", "みどり病院^x"),
         (values.size, "10", "１０"),
+        (values.cx, "1^^^&1.2&ISO", "1^^^&1.2&ISO^PI"),
         (values.dtm, "2025", "２０２５"),
         (values.oid, "1.12", "1.1２"),
         (values.source_cx, "89765a87b^^^&3.4.5&ISO", "89765a87b^^^&3.x.5&ISO"),
