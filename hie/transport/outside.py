@@ -14,11 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from hie.transport.mllp_client import MllpClient
 from hie.transport.soap_client import SoapClient
 from hie.transport.tls import Credentials, client_context
+from hie.values.codes import Code
 from hie.values.documents import (
     APPROVED,
     DocumentEntry,
@@ -36,6 +38,7 @@ from hie.wire.ebxml import fragments, provide, register, retrieve, stored_query
 from hie.wire.hl7v2 import patient_feed, pix_query
 from hie.wire.hl7v2.message import Message
 from hie.wire.hl7v2.writer import Parties
+from hie.wire.saml.assertion import Assertion, write_assertion
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 
 FIND_DOCUMENTS = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
@@ -175,30 +178,34 @@ class Outside:
     def _call(self, client: SoapClient, action: str, body: SoapBody, *, mtom: bool = False) -> SoapMessage:
         try:
             return client.call(
-                action, b"".join(body.parts), attachments=body.attachments, assertion=self._assertion(), mtom=mtom
+                action,
+                b"".join(body.parts),
+                attachments=body.attachments,
+                assertion=self._assertion(client.url),
+                mtom=mtom,
             )
         finally:
             self.wire.exchanged.append((f"-> SOAP {action}", client.last_request))
             self.wire.exchanged.append(("<- SOAP", client.last_response))
 
-    def _assertion(self) -> bytes:
+    def _assertion(self, url: str) -> bytes:
         """An assertion that our own system signs for its user, where there is something to say (ITI-40)."""
         if not (self.emergency_reason or any(self.user)):
             return b""
-        from hie.values.codes import Code
-        from hie.wire.saml import Assertion, write_assertion
-
         now = datetime.now(UTC)
         purpose = Code("BTG" if self.emergency_reason else "TREAT", "2.16.840.1.113883.5.8")
         assertion = Assertion(
             issuer=f"urn:hie:node:{self.facts.node}",
             name_id=self.user[0] or self.facts.node,
-            subject_id=self.user[1],
+            subject_name=self.user[1],
             purpose_of_use=purpose,
             emergency_reason=self.emergency_reason,
+            audiences=((url,),),
             not_before=now,
             not_on_or_after=now + timedelta(minutes=EMERGENCY_ASSERTION_MINUTES),
         )
         key = load_pem_private_key(self._credentials.key.read_bytes(), None)
+        if not isinstance(key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
+            raise ValueError("The key of the node has to be RSA or on an elliptic curve.")
         certificate = x509.load_pem_x509_certificate(self._credentials.certificate.read_bytes())
         return write_assertion(assertion, key, certificate)

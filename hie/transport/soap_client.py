@@ -60,7 +60,7 @@ class SoapClient:
             raise ValueError("the URL of an endpoint begins with https:// or http://")
         if parts.scheme == "https" and ssl_context is None:
             raise ValueError("https needs a TLS context")
-        self._url = url
+        self.url = url
         self._path = parts.path or "/"
         self._limits = limits
         self._spool = Spool(directory)
@@ -88,7 +88,7 @@ class SoapClient:
         assertion: a signed saml:Assertion, or b"". Raises FaultError for a fault, CallError where no SOAP answer came.
         """
         content = body if isinstance(body, SoapBody) else SoapBody((body,), attachments)
-        envelope, message_id = write_request(action, self._url, content, assertion)
+        envelope, message_id = write_request(action, self.url, content, assertion)
         writer = write_multipart if mtom or content.attachments else write_inlined
         outgoing = writer(envelope, content.attachments)
         headers = {"Content-Type": outgoing.content_type, "Content-Length": str(outgoing.length)}
@@ -98,7 +98,7 @@ class SoapClient:
             message = self._read(response)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            raise CallError(f"No answer from {self._url}: {error}") from error
+            raise CallError(f"No answer from {self.url}: {error}") from error
         except ExchangeError as error:
             self._connection.close()
             raise CallError(f"The answer cannot be read: {error.detail}") from error
