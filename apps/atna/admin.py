@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,8 @@ from hie.values.audit import SEARCH_CRITERIA, URI_TYPE, AuditMessage, Participan
 from hie.values.codes import Code
 from hie.values.identifiers import masked
 from hie.wire.atna.audit_message import read_message
+
+log = logging.getLogger("hie.atna")
 
 EVENT_NAMES = {
     "110100": _("Application activity"),
@@ -155,6 +158,7 @@ class AuditedAdmin(ModelAdmin):
                 record(response)
                 return response
         except (DatabaseError, OSError):
+            log.exception("a screen of %s was not shown", self.opts.label)
             return _not_recorded()
 
     def _record_list(self, request: HttpRequest, response: HttpResponseBase) -> None:

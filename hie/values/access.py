@@ -187,7 +187,7 @@ class Permit:
     """The gate's answer: for each patient the message is about, what the caller may see.
 
     decisions: regional id value -> decision. subjects: the patients, in the order of the message.
-    own_facility: the caller's facility, whose own records stay open to it even of a patient without a decision.
+    A patient without a decision is closed.
     """
 
     caller: Caller
