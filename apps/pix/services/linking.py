@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -134,7 +134,11 @@ def _write_keys(
     gone = stale - keys
     if gone:
         MatchKey.objects.filter(record=row, value__in=[value for _, value in gone]).delete()
-    MatchKey.objects.bulk_create([MatchKey(record=row, rule=rule, value=value) for rule, value in sorted(keys - stale)])
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO pix_matchkey (record_id, rule, value) VALUES (%s, %s, %s)",
+            [(row.pk, rule, value) for rule, value in sorted(keys - stale)],
+        )
 
 
 # --- settle: from clusters to persons
@@ -187,13 +191,12 @@ def _neighbourhood(persons: set[int], keys: set[str]) -> dict[int, LocalIdentifi
     read: set[int] = set()
     while open_keys or persons - read:
         if open_keys:
-            holders = MatchKey.objects.filter(value__in=open_keys).values_list("record__person_id", flat=True)
-            persons |= set(holders)
+            persons |= _holders(open_keys)
             asked_keys |= open_keys
             open_keys = set()
         fresh = persons - read
         if fresh:
-            for row in LocalIdentifier.objects.filter(person_id__in=fresh):
+            for row in _charts_of(fresh):
                 rows[row.pk] = row
                 open_keys |= {value for _, value in matching.match_keys(chart_of(row))}
             open_keys -= asked_keys
@@ -201,11 +204,41 @@ def _neighbourhood(persons: set[int], keys: set[str]) -> dict[int, LocalIdentifi
     return rows
 
 
+# Plain SQL: these run with every feed, and building them anew costs more than they do. {} are only placeholders.
+_HOLDERS = (
+    "SELECT DISTINCT l.person_id FROM pix_matchkey k JOIN pix_localidentifier l ON l.id = k.record_id"
+    " WHERE k.value IN ({})"
+)
+_CHARTS = "SELECT * FROM pix_localidentifier WHERE person_id IN ({})"
+_STATED = (
+    "SELECT a.first_id, a.second_id, a.basis FROM pix_assertion a"
+    " WHERE a.first_id IN ({ids}) AND a.second_id IN ({ids})"
+)
+
+
+def _holders(keys: set[str]) -> set[int]:
+    """The persons who have a chart with one of these match keys."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDERS.format(_places(keys)), list(keys))
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _charts_of(persons: set[int]) -> Iterable[LocalIdentifier]:
+    return LocalIdentifier.objects.raw(_CHARTS.format(_places(persons)), list(persons))
+
+
 def _stated(rows: dict[int, LocalIdentifier]) -> list[Link]:
-    if len(rows) < 2:
+    """What facilities stated about these charts."""
+    saved = [chart_id for chart_id in rows if chart_id]
+    if len(saved) < 2:
         return []
-    found = Assertion.objects.filter(first__in=rows.keys(), second__in=rows.keys())
-    return [Link(first, second, basis) for first, second, basis in found.values_list("first", "second", "basis")]
+    with connection.cursor() as cursor:
+        cursor.execute(_STATED.format(ids=_places(saved)), saved * 2)
+        return [Link(first, second, basis) for first, second, basis in cursor.fetchall()]
+
+
+def _places(values: Collection[object]) -> str:
+    return ", ".join(["%s"] * len(values))
 
 
 def _follow(
