@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # two reasons may have the same answers and stay two reasons
 class Answers:
     """What one reason is called in each dialect.
 
