@@ -43,7 +43,7 @@ def handle(received: bytes | ExchangeError, connection: Connection) -> bytes:
         message = Message.read(received, settings.MAX_MESSAGE_BYTES)
     except ExchangeError as error:
         return refusal(received, pipeline.record_refusal(connection, error))
-    connection = replace(connection, claimed_name=message.sender)
+    connection = replace(connection, claimed_name=message.sender, called_name=message.receiver)
     transaction = registry.for_trigger(message.trigger, message.version)
     if transaction is None:
         return refusal(message, pipeline.record_refusal(connection, _unsupported(message)))

@@ -196,10 +196,18 @@ class Message:
     @property
     def sender(self) -> str:
         """``facility|application``: the namespaces (or else universal ids) of MSH-4 and MSH-3."""
-        facility, application = (
-            self.header.component(number, 1) or self.header.component(number, 2) for number in (4, 3)
+        return self._party(4, 3)
+
+    @property
+    def receiver(self) -> str:
+        """The same of MSH-6 and MSH-5."""
+        return self._party(6, 5)
+
+    def _party(self, facility: int, application: int) -> str:
+        names = (
+            self.header.component(number, 1) or self.header.component(number, 2) for number in (facility, application)
         )
-        return f"{facility}|{application}"
+        return "|".join(names)
 
     def __repr__(self) -> str:
         return f"<Message {self.trigger} {self.version} of {len(self.segments)} segments>"
