@@ -1,5 +1,18 @@
 """The verbs of storages: scan one, add one, check one without registering anything."""
 
+from apps.ssmix.services.checking import Check, check_storage, check_transactions, lines
 from apps.ssmix.services.scanning import Progress, ScanRefusedError, is_due, scan
+from apps.ssmix.services.storages import add_storage, request_scan
 
-__all__ = ["Progress", "ScanRefusedError", "is_due", "scan"]
+__all__ = [
+    "Check",
+    "Progress",
+    "ScanRefusedError",
+    "add_storage",
+    "check_storage",
+    "check_transactions",
+    "is_due",
+    "lines",
+    "request_scan",
+    "scan",
+]

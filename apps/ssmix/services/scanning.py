@@ -174,6 +174,8 @@ class _Run:
         self.started = time.monotonic()
         self.beaten = time.monotonic()
         self.recheck: set[int] = set()
+        self.listed: list[_Listed] = []
+        self.files = 0
         self.options = Options(
             facility=facility,
             wants=(lambda _: True) if self.extended else terminology.is_registered,
@@ -202,6 +204,7 @@ class _Run:
             if number > done or not branch:
                 self._branch(branch)
             self._report(number, len(steps))
+        self._flush()
         vanished = known - set(texts)
         for branch_text in sorted(vanished):
             self._vanish(list(Directory.objects.filter(root=self.root, branch=branch_text)))
@@ -217,19 +220,16 @@ class _Run:
         }
         problems: list[bytes] = []
         seen: set[bytes] = set()
-        listed: list[_Listed] = []
-        files = 0
         is_unit = _is_content_folder if self.extended else None
         unchanged = sum(each.files for each in directories.values())
         for leaf in leaves(self.place, branch, known, problems, is_unit, seen, full=self.full):
             directory = directories.get(leaf.path) or Directory(root=self.root, branch=text, path=path_text(leaf.path))
             unchanged -= directory.files
-            listed.append(_list(leaf, directory))
-            files += len(leaf.names)
+            self.listed.append(_list(leaf, directory))
+            self.files += len(leaf.names)
             self.counts["found"] += len(leaf.names)
-            if files >= BATCH_FILES or len(listed) >= BATCH_FOLDERS:
-                self._batch(listed)
-                listed, files = [], 0
+            if self.files >= BATCH_FILES or len(self.listed) >= BATCH_FOLDERS:
+                self._flush()
         gone = [
             each
             for path, each in directories.items()
@@ -238,11 +238,17 @@ class _Run:
         unchanged -= sum(each.files for each in gone)
         self.counts["found"] += unchanged
         self.counts["errors"] += len(problems)
-        if listed:
-            self._batch(listed)
         if gone:
+            self._flush()
             self._vanish(gone)
-        self._heartbeat(text)
+        if not self.listed:
+            self._heartbeat(text)
+
+    def _flush(self) -> None:
+        """Settle what was listed so far. Batches go over the ends of branches, so that small ones cost no more."""
+        if self.listed:
+            self._batch(self.listed)
+        self.listed, self.files = [], 0
 
     # One batch ------------------------------------------------------------------------------------------------------
 
@@ -427,7 +433,6 @@ class _Run:
             stored.write(batch.rows, now)
             self._store_parts(batch)
             self.tallies.count(batch.rows, batch.readings)
-        self.tallies.kept()
         self._show()
 
     def _tell(self, batch: Batch) -> None:
@@ -554,7 +559,6 @@ class _Run:
             Directory.objects.bulk_update(changed, ["mtime_ns", "names", "files"])
             stored.write(batch.rows, timezone.now())
             self.tallies.count(batch.rows, batch.readings)
-        self.tallies.kept()
 
     def _pending(self) -> None:
         """Documents whose patients became known meanwhile, by ADT-00 or through another door."""

@@ -15,7 +15,7 @@ MAX_DEPTH = 12
 
 @dataclass(slots=True)
 class Leaf:
-    """A folder that holds files. mtime_ns was taken before it was listed. folders: there are folders beside the files."""
+    """A folder that holds files. mtime_ns was taken before it was listed. folders: there are some beside the files."""
 
     path: bytes
     mtime_ns: int
