@@ -10,8 +10,9 @@ class XdsConfig(AppConfig):
     verbose_name = _("Documents")
 
     def ready(self) -> None:
-        """The documents of a person who turns out to be another follow them, in the transaction of the merge."""
-        from apps.pix.models import persons_joined
-        from apps.xds.services.moving import on_persons_joined
+        """Documents follow their patient, in the transaction in which the patient index joins or parts persons."""
+        from apps.pix.models import persons_joined, records_moved
+        from apps.xds.services.moving import on_persons_joined, on_records_moved
 
         persons_joined.connect(on_persons_joined, dispatch_uid="xds")
+        records_moved.connect(on_records_moved, dispatch_uid="xds")

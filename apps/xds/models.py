@@ -75,13 +75,15 @@ class PatientRow(models.Model):
 
 
 class RegistryRow(PatientRow):
-    """What every registry object has: its id, whose record it is, its status, its canonical fragment."""
+    """What every registry object has: its id, whose record it is, its status.
+
+    Each has its canonical ``fragment`` too, as its last column: the others are read without passing over its pages.
+    """
 
     entry_uuid = models.CharField(_("entry UUID"), max_length=64, unique=True)
     facility_code = models.CharField(_("facility"), max_length=10)
     status = models.SmallIntegerField(_("status"), choices=Status.choices, default=Status.APPROVED)
     registered_at = models.DateTimeField(_("registered at"), auto_now_add=True)
-    fragment = models.BinaryField(_("ebRIM"))
 
     class Meta:
         abstract = True
@@ -120,6 +122,7 @@ class DocumentEntry(RegistryRow):
     content = models.ForeignKey(
         Content, verbose_name=_("content"), null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
     )
+    fragment = models.BinaryField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("document entry")
@@ -140,6 +143,7 @@ class SubmissionSet(RegistryRow):
     content_type_code = models.CharField(_("content type"), max_length=CODE_LENGTH, blank=True)
     title = models.CharField(_("title"), max_length=256, blank=True)
     digest = models.CharField(_("digest"), max_length=64, blank=True)
+    fragment = models.BinaryField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("submission set")
@@ -158,6 +162,7 @@ class Folder(RegistryRow):
     unique_id = models.CharField(_("unique ID"), max_length=128, unique=True)
     title = models.CharField(_("title"), max_length=256, blank=True)
     last_update_time = models.CharField(_("last updated at"), max_length=14)
+    fragment = models.BinaryField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("folder")
@@ -174,6 +179,7 @@ class Association(RegistryRow):
     source_uuid = models.CharField(_("source"), max_length=64, db_index=True)
     target_uuid = models.CharField(_("target"), max_length=64, db_index=True)
     submission_set_status = models.CharField(_("status in the submission"), max_length=16, blank=True)
+    fragment = models.BinaryField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("association")

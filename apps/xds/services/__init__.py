@@ -1,7 +1,7 @@
 """The verbs of the registry and repository. Each owns its database transaction."""
 
 from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
-from apps.xds.services.moving import move_patient
+from apps.xds.services.moving import move_patient, move_records
 from apps.xds.services.registration import register, submit
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "IndexedDocument",
     "index_documents",
     "move_patient",
+    "move_records",
     "register",
     "relocate_content",
     "submit",

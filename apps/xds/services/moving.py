@@ -1,16 +1,31 @@
-"""When two persons turn out to be one, the documents of the subsumed one belong to the surviving one."""
+"""Documents follow their patient: when two persons turn out to be one, and when a link of charts is undone."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
-from apps.xds.models import PATIENT_TABLES, DocumentEntry, Folder, SubmissionSet, shard_key_of
+from apps.xds.models import (
+    PATIENT_TABLES,
+    Association,
+    AuthorPerson,
+    ConfidentialityCode,
+    DocumentEntry,
+    EventCode,
+    Folder,
+    FolderCode,
+    PatientRow,
+    ReferenceId,
+    SubmissionSet,
+    SubmissionSetAuthorPerson,
+    shard_key_of,
+)
 from apps.xds.services.storing import hold
 from hie.values.identifiers import AssigningAuthority, Identifier
-from hie.wire.ebxml.fragments import with_patient_id
+from hie.wire.ebxml.fragments import read_fragment, with_patient_id
 
 
 @transaction.atomic
@@ -20,13 +35,12 @@ def move_patient(*, subsumed: str, surviving: str) -> int:
     What was submitted under the subsumed id is found under the surviving one from then on (ITI TF-2: 3.8.4.2.4).
     """
     hold((subsumed, surviving))
-    patient_id = Identifier(surviving, AssigningAuthority(oid=settings.AFFINITY_DOMAIN_OID)).xds_cx
     moved = 0
     models: tuple[type[Any], ...] = (DocumentEntry, SubmissionSet, Folder)
     for model in models:
         rows = list(model._default_manager.filter(shard_key=shard_key_of(subsumed), patient_id=subsumed))
         for row in rows:
-            row.fragment = with_patient_id(bytes(row.fragment), patient_id)
+            row.fragment = with_patient_id(bytes(row.fragment), _cx(surviving))
         model._default_manager.bulk_update(rows, ["fragment"], batch_size=100)
         moved += len(rows) if model is DocumentEntry else 0
     for table in PATIENT_TABLES:
@@ -36,6 +50,71 @@ def move_patient(*, subsumed: str, surviving: str) -> int:
     return moved
 
 
+@transaction.atomic
+def move_records(*, identifiers: Collection[Identifier], previous: str, current: str) -> int:
+    """Give the documents of some charts to the person whom these belong to now; return the number of entries moved.
+
+    A link between charts was undone: an entry goes where its sourcePatientId went, with its associations. A submission
+    set or folder goes with its entries where all of them go; one that also holds entries of the other person stays.
+    """
+    hold((previous, current))
+    charts = {(each.value, each.oid) for each in identifiers}
+    of_previous = {"shard_key": shard_key_of(previous), "patient_id": previous}
+    moving = {row.entry_uuid for row in DocumentEntry.objects.filter(**of_previous) if _source(row) in charts}
+    if not moving:
+        return 0
+    associations = list(Association.objects.filter(**of_previous).defer("fragment"))
+    kept = set(DocumentEntry.objects.filter(**of_previous).values_list("entry_uuid", flat=True)) - moving
+    holding = {row.source_uuid for row in associations if row.target_uuid in moving}
+    holding -= {row.source_uuid for row in associations if row.target_uuid in kept}
+    _give(DocumentEntry, moving, current)
+    _give(SubmissionSet, holding, current)
+    _give(Folder, holding, current)
+    going = moving | holding
+    _give(Association, {row.entry_uuid for row in associations if row.source_uuid in going}, current)
+    return len(moving)
+
+
+def _source(row: DocumentEntry) -> tuple[str, str]:
+    entry = read_fragment(bytes(row.fragment))
+    identifier = Identifier.from_cx(getattr(entry, "source_patient_id", ""))
+    return identifier.value, identifier.oid
+
+
+def _give(model: type[Any], uuids: Collection[str], patient_id: str) -> None:
+    """Rows of one table and their side tables to another patient, columns and fragments."""
+    moved = {"patient_id": patient_id, "shard_key": shard_key_of(patient_id)}
+    rows = list(model._default_manager.filter(entry_uuid__in=list(uuids)))
+    for row in rows:
+        row.fragment = with_patient_id(bytes(row.fragment), _cx(patient_id))
+        row.patient_id, row.shard_key = moved["patient_id"], moved["shard_key"]
+    model._default_manager.bulk_update(rows, ["fragment", *moved], batch_size=100)
+    keys = [row.pk for row in rows]
+    for table, owner in _SIDE_TABLES.get(model, ()):
+        table._default_manager.filter(**{f"{owner}__in": keys}).update(**moved)
+
+
+def _cx(regional_id: str) -> str:
+    return Identifier(regional_id, AssigningAuthority(oid=settings.AFFINITY_DOMAIN_OID)).xds_cx
+
+
+_SIDE_TABLES: dict[type[Any], tuple[tuple[type[PatientRow], str], ...]] = {
+    DocumentEntry: (
+        (EventCode, "entry"),
+        (ConfidentialityCode, "entry"),
+        (AuthorPerson, "entry"),
+        (ReferenceId, "entry"),
+    ),
+    SubmissionSet: ((SubmissionSetAuthorPerson, "submission_set"),),
+    Folder: ((FolderCode, "folder"),),
+}
+
+
 def on_persons_joined(subsumed: str, surviving: str, **_: Any) -> None:
     """Receiver of ``apps.pix.models.persons_joined``, inside the transaction of the merge."""
     move_patient(subsumed=subsumed, surviving=surviving)
+
+
+def on_records_moved(identifiers: Collection[Identifier], previous: str, current: str, **_: Any) -> None:
+    """Receiver of ``apps.pix.models.records_moved``, inside the transaction of the unlinking."""
+    move_records(identifiers=identifiers, previous=previous, current=current)

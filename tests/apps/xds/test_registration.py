@@ -295,3 +295,26 @@ def test_the_documents_of_a_joined_person_follow(patient: str) -> None:
     for table in models.PATIENT_TABLES:
         assert not table._default_manager.filter(patient_id=patient).exists()
         assert not table._default_manager.exclude(shard_key=models.shard_key_of(surviving)).exists()
+
+
+def test_the_documents_of_a_chart_that_was_parted_follow_it(patient: str) -> None:
+    from apps.pix.models import records_moved
+    from hie.values.identifiers import Identifier
+
+    current = known_patient()
+    stays, goes = registered(patient), registered(patient, source_patient_id="aa12^^^&1.2.392.78&ISO")
+    records_moved.send(
+        sender=None,
+        identifiers=(Identifier.from_cx("aa12^^^&1.2.392.78&ISO"),),
+        previous=patient,
+        current=current,
+    )
+    for row, owner in ((stays, patient), (goes, current)):
+        row.refresh_from_db()
+        assert (row.patient_id, row.shard_key) == (owner, models.shard_key_of(owner))
+        kept = read_fragment(bytes(row.fragment))
+        assert isinstance(kept, DocumentEntry)
+        assert kept.patient_id == cx(owner)
+    for table in models.PATIENT_TABLES:
+        owners = sorted(table._default_manager.values_list("patient_id", flat=True))
+        assert owners in ([], sorted([patient, current])), table.__name__
