@@ -7,6 +7,8 @@ from typing import Any, ClassVar, NoReturn
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from hie.values.identifiers import masked
+
 
 class KeptForEver(models.QuerySet["Any"]):
     """Rows that may be added and changed, but never taken away."""
@@ -48,7 +50,7 @@ class RegionalIdentifier(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.value[:4]}…"
+        return masked(self.value)
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError("An identifier that was issued once is kept for ever; retire it instead.")

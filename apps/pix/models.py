@@ -13,6 +13,8 @@ from django.db import models
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
+from hie.values.identifiers import masked
+
 # Two persons turned out to be one. Sent with (subsumed: str, surviving: str), regional ids, inside the transaction.
 persons_joined = Signal()
 # Charts went from one person to another that stays a different person (a link was undone). Sent with
@@ -57,7 +59,7 @@ class Person(models.Model):
         verbose_name_plural = _("persons")
 
     def __str__(self) -> str:
-        return f"{self.regional_id[:4]}…"
+        return masked(self.regional_id)
 
 
 class LocalIdentifier(models.Model):

@@ -93,9 +93,7 @@ _BY_CHART = _CHARTS_OF.format(
     known="pix_localidentifier l JOIN pix_person p ON p.id = l.person_id",
     condition="l.authority_oid = %s AND l.value = %s AND l.status = 'active'",
 )
-_BY_REGIONAL_ID = _CHARTS_OF.format(
-    known="pix_person p", condition="%s <> '' AND p.regional_id = %s AND p.status = 'active'"
-)
+_BY_REGIONAL_ID = _CHARTS_OF.format(known="pix_person p", condition="p.regional_id = %s AND p.status = 'active'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,7 @@ def _known_domains(query: CrossReferenceQuery) -> frozenset[str]:
 def _known_by(oid: str, value: str) -> list[_Known]:
     """The regional id and every active chart number of the person whom an identifier names, the regional id first."""
     sql = _BY_REGIONAL_ID if oid == settings.AFFINITY_DOMAIN_OID else _BY_CHART
-    parameters = [value, value] if oid == settings.AFFINITY_DOMAIN_OID else [oid, value]
+    parameters = [value] if oid == settings.AFFINITY_DOMAIN_OID else [oid, value]
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         rows = cursor.fetchall()
