@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.apps import apps as installed
 from django.conf import settings
 from django.contrib import admin
 from django.db import DatabaseError, connection
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -30,6 +30,8 @@ from apps.atna import queries as audit
 from apps.network import queries as network
 from apps.network.models import kind_label
 from apps.pix import queries as index
+from apps.ssmix.models import StorageRoot
+from apps.xds.models import DocumentEntry, Status
 from hie.values.times import JST
 
 GOOD, WARNING, BAD = "good", "warning", "bad"
@@ -64,6 +66,7 @@ class Member:
     certificate_until: datetime | None = None
     feeds_link: str = ""
     refused_link: str = ""
+    scans_link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,7 @@ def _members(
                 refused=day.refused,
                 failed=day.failed,
                 certificate_until=known.until.get(each.code),
+                scans_link=_list("ssmix.StorageRoot", urlencode({"facility__code": each.code})),
                 feeds_link=_list("atna.AuditRecord", records),
                 refused_link=_list("atna.AuditRecord", f"{records}&{today}"),
             )
@@ -197,9 +201,11 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
         (
             ("pix.Person", "person"),
             ("pix.LocalIdentifier", "id_card"),
+            ("pix.LinkEvent", "link"),
             ("xds.DocumentEntry", "description"),
             ("xds.SubmissionSet", "outbox"),
             ("xds.Folder", "folder"),
+            ("xds.Association", "schema"),
         ),
     ),
     (
@@ -212,7 +218,13 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
     ),
     (
         gettext_lazy("SS-MIX2 storages"),
-        (("ssmix.Storage", "database"), ("ssmix.Scan", "radar"), ("ssmix.Finding", "report")),
+        (
+            ("ssmix.StorageRoot", "database"),
+            ("ssmix.Scan", "radar"),
+            ("ssmix.Tally", "report"),
+            ("ssmix.StoredFile", "draft"),
+            ("ssmix.AcceptedDeviation", "rule_settings"),
+        ),
     ),
     (gettext_lazy("Audit"), (("atna.AuditRecord", "fact_check"),)),
     (
@@ -250,6 +262,10 @@ def menu(request: HttpRequest) -> list[dict[str, Any]]:
     return groups
 
 
+def _plural(label: str) -> str:
+    return capfirst(str(_registered()[label].model._meta.verbose_name_plural))
+
+
 def _registered() -> dict[str, Any]:
     return {model._meta.label: model_admin for model, model_admin in admin.site._registry.items()}
 
@@ -264,9 +280,10 @@ def _list(label: str, condition: str = "") -> str:
 
 def _documents() -> int:
     """Approved documents of the registry."""
-    return int(installed.get_model("xds", "DocumentEntry").objects.filter(status=0).count())
+    return DocumentEntry.objects.filter(status=Status.APPROVED).count()
 
 
 def _last_scans() -> dict[str, datetime]:
     """Facility code -> when one of its storages was last scanned to the end."""
-    return {}
+    rows = StorageRoot.objects.filter(last_scan_at__isnull=False).order_by()
+    return dict(rows.values_list("facility__code").annotate(last=Max("last_scan_at")))

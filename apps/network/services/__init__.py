@@ -17,7 +17,7 @@ from apps.network.services.members import (
     set_node_enabled,
     set_own_rows,
 )
-from apps.network.services.sheet import connection_facts, connection_sheet
+from apps.network.services.sheet import connection_facts, connection_sheet, sheet_facts
 
 __all__ = [
     "IssuedCertificate",

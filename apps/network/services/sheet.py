@@ -80,5 +80,5 @@ def connection_facts(*, node_name: str) -> dict[str, str | int]:
         "host": next((name for name in settings.HOST_NAMES), "localhost"),
         "https_port": environment.number("HIE_HTTPS_PORT"),
         "mllps_port": environment.number("HIE_MLLPS_PORT"),
-        "source_id": f"{settings.OID_ROOT}.5.{node.facility.code}",
+        "source_id": f"{settings.OID_ROOT}.5.1{node.facility.code}",
     }
