@@ -312,9 +312,13 @@ class NodeAdmin(Kept):
         columns = [column for access, column in ENTITLEMENTS.items() if access in row.accesses]
         return ", ".join(str(Node._meta.get_field(column).verbose_name) for column in columns)  # type: ignore[union-attr]
 
-    @display(description=_("certificate until"), ordering="until", label={"soon": "warning", "over": "danger"})
+    @display(
+        description=_("certificate until"),
+        ordering="until",
+        label={"good": "default", "soon": "warning", "over": "danger", "none": "default"},
+    )
     def certificate_until(self, row: Any) -> tuple[str, str]:
-        return _shown_end(row.until) if row.until else ("", gettext("no certificate"))
+        return _shown_end(row.until) if row.until else ("none", gettext("no certificate"))
 
     @display(description=_("state"), ordering="enabled", label={"on": "success", "off": "danger"})
     def shown_enabled(self, row: Node) -> tuple[str, str]:
@@ -444,7 +448,11 @@ class NodeCertificateAdmin(Kept):
     def shown_fingerprint(self, row: NodeCertificate) -> str:
         return f"{row.fingerprint[:16]}…"
 
-    @display(description=_("valid until"), ordering="valid_until", label={"soon": "warning", "over": "danger"})
+    @display(
+        description=_("valid until"),
+        ordering="valid_until",
+        label={"good": "default", "soon": "warning", "over": "danger", "none": "default"},
+    )
     def shown_until(self, row: NodeCertificate) -> tuple[str, str]:
         return _shown_end(row.valid_until)
 
@@ -473,9 +481,13 @@ class AssigningAuthorityAdmin(Kept):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("oid",) if obj else ()
 
-    @display(description=_("role"), label={"domain": "info"})
+    @display(description=_("role"), label={"domain": "info", "facility": "default"})
     def shown_role(self, row: AssigningAuthority) -> tuple[str, str]:
-        return ("domain", gettext("regional identifiers")) if row.is_affinity_domain else ("", gettext("chart numbers"))
+        return (
+            ("domain", gettext("regional identifiers"))
+            if row.is_affinity_domain
+            else ("facility", gettext("chart numbers"))
+        )
 
 
 @admin.register(Community)

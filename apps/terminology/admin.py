@@ -33,7 +33,11 @@ class DataTypeAdmin(Kept):
     search_help_text = _("Data type or name")
     readonly_fields = ("rule",)
 
-    @display(description=_("recommendation"), ordering="rule", label={"default": "success", "choice": "info"})
+    @display(
+        description=_("recommendation"),
+        ordering="rule",
+        label={"default": "success", "choice": "info", "never": "default"},
+    )
     def shown_rule(self, row: DataType) -> tuple[str, str]:
         return row.rule, row.get_rule_display()
 

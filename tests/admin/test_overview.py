@@ -115,3 +115,15 @@ def test_issuing_asks_first(staff: Client) -> None:
     assert answer.status_code == 200
     assert "no-store" in answer["Cache-Control"]
     assert NodeCertificate.objects.count() == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("/admin/terminology/datatype/", "既定では文書にしない"),
+        ("/admin/network/assigningauthority/", "患者番号"),
+        ("/admin/network/nodecertificate/", "信頼中"),
+    ],
+)
+def test_labels_speak_japanese(staff: Client, address: str, words: str) -> None:
+    assert words in staff.get(address).content.decode()
