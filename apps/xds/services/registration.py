@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -38,6 +39,7 @@ from hie.values.identifiers import AssigningAuthority, Identifier, is_uuid_urn, 
 from hie.values.times import write_dtm
 from hie.wire.ebxml.validation import validate
 
+_AT_ONCE = 2000  # ids in one statement: a database takes so many parameters and no more
 _STORED = ("document_entries", "submission_sets", "folders", "associations")
 
 
@@ -184,8 +186,14 @@ class _Registered:
 
 def _registered_ids(submission: Submission) -> dict[str, list[_Registered]]:
     unique_ids = _unique_ids(submission)
-    if not unique_ids:
-        return {}
+    found: dict[str, list[_Registered]] = {}
+    for start in range(0, len(unique_ids), _AT_ONCE):
+        for unique_id, *columns in _rows_named(unique_ids[start : start + _AT_ONCE]):
+            found.setdefault(unique_id, []).append(_Registered(*columns))
+    return found
+
+
+def _rows_named(unique_ids: list[str]) -> list[tuple[Any, ...]]:
     marks = ", ".join(["%s"] * len(unique_ids))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -197,10 +205,7 @@ def _registered_ids(submission: Submission) -> dict[str, list[_Registered]]:
             f" WHERE unique_id IN ({marks})",
             unique_ids * 3,
         )
-        found: dict[str, list[_Registered]] = {}
-        for unique_id, *columns in cursor.fetchall():
-            found.setdefault(unique_id, []).append(_Registered(*columns))
-    return found
+        return list(cursor.fetchall())
 
 
 def _sent_before(submission: Submission, registered: Mapping[str, list[_Registered]], digest: str) -> bool:

@@ -32,6 +32,7 @@ from hie.values.identifiers import is_uuid_urn, new_uuid_urn
 REPLACING = frozenset({RPLC, XFRM_RPLC})
 DEPENDENT = frozenset({APND, XFRM})
 RELATIONSHIPS = frozenset({RPLC, XFRM_RPLC, APND, XFRM, SIGNS, IS_SNAPSHOT_OF})
+_AT_ONCE = 2000  # ids in one statement: a database takes so many parameters and no more
 IN_REGISTRY_ONLY = frozenset({RPLC, XFRM_RPLC, IS_SNAPSHOT_OF})
 
 
@@ -67,8 +68,11 @@ def known_objects(submission: Submission) -> dict[str, Known]:
     named = [each.entry_uuid for each in _objects(submission)]
     named += [end for each in submission.associations for end in (each.source_object, each.target_object)]
     uuids = [each for each in dict.fromkeys(named) if is_uuid_urn(each)]
-    if not uuids:
-        return {}
+    rows = [row for start in range(0, len(uuids), _AT_ONCE) for row in _known(uuids[start : start + _AT_ONCE])]
+    return {row.entry_uuid: row for row in rows}
+
+
+def _known(uuids: list[str]) -> list[Known]:
     marks = ", ".join(["%s"] * len(uuids))
     parts = [
         f"SELECT '{kind}', entry_uuid, patient_id, status, facility_code, {object_type}, id, fragment"  # noqa: S608
@@ -77,8 +81,7 @@ def known_objects(submission: Submission) -> dict[str, Known]:
     ]
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(parts), uuids * len(_TABLES))
-        rows = [Known(*row) for row in cursor.fetchall()]
-    return {row.entry_uuid: row for row in rows}
+        return [Known(*row) for row in cursor.fetchall()]
 
 
 def findings(

@@ -344,3 +344,9 @@ def test_what_was_registered_is_found_as_it_should_be(
     }
     parameters = {name: value for name, value in parameters.items() if value is not None}
     assert found(patient, **parameters) == {each.entry_uuid for each in entries if meets(each)}
+
+
+def test_get_all_narrows_associations_by_status(patient: str) -> None:
+    keep(patient)
+    assert len(answer(get_all(patient, XDSAssociationStatus=[APPROVED]), permit(patient)).object_refs) == 3
+    assert len(answer(get_all(patient, XDSAssociationStatus=[DEPRECATED]), permit(patient)).object_refs) == 2
