@@ -26,6 +26,10 @@ XFRM_RPLC = "urn:ihe:iti:2007:AssociationType:XFRM_RPLC"
 SIGNS = "urn:ihe:iti:2007:AssociationType:signs"
 IS_SNAPSHOT_OF = "urn:ihe:iti:2010:AssociationType:IsSnapshotOf"
 
+# What an update asks for, said by associations that are not kept (XDS Metadata Update: 3.57.4.1.3.3).
+UPDATE_AVAILABILITY_STATUS = "urn:ihe:iti:2010:AssociationType:UpdateAvailabilityStatus"
+SUBMIT_ASSOCIATION = "urn:ihe:iti:2010:AssociationType:SubmitAssociation"
+
 
 @dataclass(frozen=True, slots=True)
 class Author:
@@ -40,7 +44,11 @@ class Author:
 
 @dataclass(frozen=True, slots=True)
 class DocumentEntry:
-    """What the registry knows of one document (ITI TF-3 table 4.2.3.2-1). size is in bytes, hash the hex SHA-1."""
+    """What the registry knows of one document (ITI TF-3 table 4.2.3.2-1). size is in bytes, hash the hex SHA-1.
+
+    limited_metadata: the source says that it could not fill in all attributes (ITI TF-3: 4.2.1.5); of a SubmissionSet
+    and a Folder as well.
+    """
 
     entry_uuid: str
     unique_id: str = ""
@@ -75,6 +83,7 @@ class DocumentEntry:
     event_code_list: tuple[Code, ...] = ()
     reference_id_list: tuple[str, ...] = ()
     extra_slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    limited_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,7 @@ class SubmissionSet:
     content_type_code: Code | None = None
     intended_recipients: tuple[str, ...] = ()
     extra_slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    limited_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,7 @@ class Folder:
     comments: str = ""
     code_list: tuple[Code, ...] = ()
     extra_slots: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    limited_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +169,87 @@ class Submission:
     folders: tuple[Folder, ...] = ()
     associations: tuple[Association, ...] = ()
     contents: Mapping[str, Content] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """One operation of an update: another version of a DocumentEntry or Folder, whose ``logical_id`` says of which.
+
+    member: the HasMember of the SubmissionSet that asks for it. previous_version: the version that this one follows,
+    which the registry has to hold as the latest; None where the request does not say it readably (a finding).
+    propagate: the relationships and folders of the version before are kept by this one (AssociationPropagation).
+    """
+
+    member: Association
+    updated: DocumentEntry | Folder
+    previous_version: int | None
+    propagate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NewStatus:
+    """One operation of an update: another availabilityStatus of the object ``target`` (an entryUUID in the registry).
+
+    original_status: what the object has to have now. Both are full URNs, or "" where the request lacks one (a finding).
+    asked_by: the UpdateAvailabilityStatus association of the request, which is not kept.
+    """
+
+    asked_by: Association
+    target: str
+    original_status: str
+    new_status: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewAssociation:
+    """One operation of an update: an association between objects of the registry.
+
+    asked_by: the SubmitAssociation association of the request. submitted: what becomes a part of the registry.
+    """
+
+    asked_by: Association
+    submitted: Association
+
+
+UpdateOperation = NewVersion | NewStatus | NewAssociation
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataUpdate:
+    """ITI-57 and ITI-92: one SubmissionSet and what it asks for; all of it is done, or nothing.
+
+    submission: the objects as read. operations: in the order of the associations that ask for them. restricted: the
+    request is ITI-92, which may change a few attributes only. findings: what reading and the rules that need no
+    registry found wrong; the verb adds its own and refuses them together.
+    """
+
+    submission: Submission
+    operations: tuple[UpdateOperation, ...]
+    restricted: bool = False
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveObjects:
+    """ITI-62: the entryUUIDs of the objects that shall leave the registry, all together or not at all."""
+
+    object_ids: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDocuments:
+    """ITI-86: the documents that shall leave their repository, each for itself."""
+
+    documents: tuple[DocumentRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalResult:
+    """The answer to ITI-86: what was removed, and a finding (location: unique id) for each that was not."""
+
+    removed: tuple[DocumentRequest, ...] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -214,12 +306,18 @@ class RetrieveRequest:
 
 @dataclass(frozen=True, slots=True)
 class RetrievedDocument:
-    """One document of the answer: its bytes are read from ``path`` when the answer is written; size in bytes."""
+    """One document of the answer: its bytes are read from ``path`` when the answer is written; size in bytes.
+
+    new_document_unique_id: of an on-demand document, the unique id that this very content has got; where it was kept,
+    new_repository_unique_id says in which repository (ITI TF-2: 3.43.4.2.3). Else both are "".
+    """
 
     request: DocumentRequest
     mime_type: str
     path: Path
     size: int
+    new_document_unique_id: str = ""
+    new_repository_unique_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,17 @@ class Reason(Enum):
     UNKNOWN_ACTION = Answers("200", "AR", "XDSRegistryError", "Sender", 400, "not-supported", 8)
     NATIONAL_NUMBER = Answers("102", "AE", "XDSRegistryMetadataError", "Sender", 422, "business-rule", 8)
 
+    # Subscriptions: faults of WS-BaseNotification 1.3 (ITI TF-2: 3.52.4.1.3). HL7 columns are never read for these.
+    INVALID_FILTER = Answers("102", "AE", "XDSRegistryError", "Sender", 400, "invalid", 8)
+    TOPIC_DIALECT_UNKNOWN = Answers("103", "AE", "XDSRegistryError", "Sender", 400, "not-supported", 8)
+    INVALID_TOPIC = Answers("103", "AE", "XDSRegistryError", "Sender", 400, "value", 8)
+    TOPIC_NOT_SUPPORTED = Answers("103", "AE", "XDSRegistryError", "Sender", 400, "not-supported", 8)
+    TERMINATION_TIME = Answers("102", "AE", "XDSRegistryError", "Sender", 400, "value", 8)
+    SUBSCRIPTION_POLICY = Answers("102", "AE", "XDSRegistryError", "Sender", 400, "not-supported", 8)
+    SUBSCRIPTION_REFUSED = Answers("207", "AE", "XDSRegistryError", "Sender", 400, "processing", 8)
+    UNKNOWN_SUBSCRIPTION = Answers("204", "AE", "XDSRegistryError", "Sender", 404, "not-found", 4)
+    SUBSCRIPTION_KEPT = Answers("207", "AE", "XDSRegistryError", "Receiver", 500, "processing", 8)
+
     # Registry and repository: ITI TF-3 table 4.2.4.1-2. HL7 columns are never read for these.
     MISSING_DOCUMENT = Answers("101", "AE", "XDSMissingDocument", "Sender", 400, "required", 8)
     MISSING_DOCUMENT_METADATA = Answers("101", "AE", "XDSMissingDocumentMetadata", "Sender", 400, "required", 8)
@@ -89,6 +100,23 @@ class Reason(Enum):
     NOT_ONE_PATIENT = Answers("207", "AE", "XDSResultNotSinglePatient", "Sender", 403, "business-rule", 4)
     UNKNOWN_COMMUNITY = Answers("204", "AE", "XDSUnknownCommunity", "Sender", 404, "not-found", 4)
     MISSING_COMMUNITY = Answers("101", "AE", "XDSMissingHomeCommunityId", "Sender", 400, "required", 8)
+
+    # Update and removal: the rows of the same table that ITI-57, 92, 62 and 86 answer with.
+    METADATA_UPDATE = Answers("207", "AE", "XDSMetadataUpdateError", "Sender", 400, "business-rule", 8)
+    UPDATE_OPERATION = Answers("200", "AE", "XDSMetadataUpdateOperationError", "Sender", 400, "not-supported", 8)
+    VERSION_CONFLICT = Answers("205", "AE", "XDSMetadataVersionError", "Sender", 409, "conflict", 8)
+    PATIENT_RECONCILIATION = Answers("204", "AE", "XDSPatientIDReconciliationError", "Sender", 409, "conflict", 8)
+    IDENTIFIER_CONFLICT = Answers("205", "AE", "XDSMetadataIdentifierError", "Sender", 409, "conflict", 8)
+    OBJECT_TYPE = Answers("103", "AE", "XDSObjectTypeError", "Sender", 400, "not-supported", 8)
+    INITIAL_VERSION = Answers("200", "AE", "XDSInvalidRequestException", "Sender", 400, "business-rule", 8)
+    UNMODIFIABLE = Answers("207", "AE", "UnmodifiableMetadataError", "Sender", 422, "business-rule", 8)
+    LOCAL_POLICY = Answers("207", "AE", "LocalPolicyRestrictionError", "Sender", 403, "forbidden", 8)
+    UPDATE_ANNOTATION = Answers("207", "AE", "XDSMetadataAnnotationError", "Sender", 400, "invariant", 8)
+    REFERENCES_EXIST = Answers("207", "AE", "ReferencesExistException", "Sender", 409, "conflict", 8)
+    UNREFERENCED_OBJECT = Answers("207", "AE", "XDSUnreferencedObjectException", "Sender", 409, "conflict", 8)
+    DOCUMENT_NOT_REMOVED = Answers("207", "AE", "XDSRemoveDocumentsError", "Receiver", 500, "processing", 8)
+    REGISTRY_NOT_AVAILABLE = Answers("207", "AE", "XDSRegistryNotAvailable", "Receiver", 503, "transient", 8)
+    INVALID_DOCUMENT_CONTENT = Answers("102", "AE", "InvalidDocumentContent", "Sender", 422, "invalid", 8)
 
     # Warnings: they accompany a success and change nothing else.
     EXTRA_METADATA_NOT_SAVED = Answers("0", "AA", "XDSExtraMetadataNotSaved", "Sender", 200, "informational", 0)

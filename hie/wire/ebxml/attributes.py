@@ -29,6 +29,7 @@ class Form(Enum):
     NAME = "Name"
     DESCRIPTION = "Description"
     VERSION = "VersionInfo"
+    NODE = "Classification with classificationNode"
 
 
 class Kind(Enum):
@@ -117,6 +118,10 @@ _LOGICAL_ID = Attribute("logical_id", "logicalID", Form.XML_ATTRIBUTE, "lid", ru
 _VERSION = Attribute("version", "version", Form.VERSION, "versionName", rule=values.size)
 _TITLE = Attribute("title", "title", Form.NAME, rule=values.title)
 _COMMENTS = Attribute("comments", "comments", Form.DESCRIPTION)
+
+
+def _limited(node: str) -> Attribute:
+    return Attribute("limited_metadata", "limitedMetadata", Form.NODE, f"urn:uuid:{node}")
 
 
 def _entry_uuid(*parameters: Parameter) -> Attribute:
@@ -244,6 +249,7 @@ DOCUMENT_ENTRY = Model(
             values.unique_id,
             Parameter("$XDSDocumentEntryUniqueId", "unique_id"),
         ),
+        _limited("ab9b591b-83ab-4d03-8f5d-f93b1fb92e85"),
     ),
 )
 
@@ -302,6 +308,7 @@ SUBMISSION_SET = Model(
             values.oid,
             Parameter("$XDSSubmissionSetUniqueId", "unique_id"),
         ),
+        _limited("5003a9db-8d8d-49e6-bf0c-990e34ac7707"),
     ),
     node="urn:uuid:a54d6aa5-d40d-43f9-88c5-b4633d873bdd",
     object_type=REGISTRY_PACKAGE_TYPE,
@@ -340,6 +347,7 @@ FOLDER = Model(
             values.oid,
             Parameter("$XDSFolderUniqueId", "unique_id"),
         ),
+        _limited("2c144a76-29a9-4b7c-af54-b25409fe7d03"),
     ),
     node="urn:uuid:d9d542f3-6cc4-48b6-8870-ea235fbc94c2",
     object_type=REGISTRY_PACKAGE_TYPE,

@@ -43,7 +43,7 @@ def write_fragment(registry_object: RegistryObject) -> bytes:
         (attributes if place == _ATTRIBUTES else children[place]).append(write(registry_object, model, row, value))
     children[_SLOTS] += [_slot(name, values) for name, values in registry_object.extra_slots]
     if model.node:
-        children[_CLASSIFICATIONS].append(_node(registry_object, model))
+        children[_CLASSIFICATIONS].append(_node(registry_object, model.name, model.node))
     inside = "".join(text for group in children for text in group)
     return f"<rim:{model.element}{''.join(attributes)}>{inside}</rim:{model.element}>".encode()
 
@@ -132,11 +132,15 @@ def _classification(
     )
 
 
-def _node(registry_object: RegistryObject, model: Model) -> str:
+def _node(registry_object: RegistryObject, name: str, node: str) -> str:
     return (
-        f'<rim:Classification id="{_generated_id(registry_object, model.name)}" objectType="{CLASSIFICATION_TYPE}"'
-        f' classifiedObject="{_attribute(registry_object.entry_uuid)}" classificationNode="{model.node}"/>'
+        f'<rim:Classification id="{_generated_id(registry_object, name)}" objectType="{CLASSIFICATION_TYPE}"'
+        f' classifiedObject="{_attribute(registry_object.entry_uuid)}" classificationNode="{node}"/>'
     )
+
+
+def _write_node(registry_object: RegistryObject, model: Model, row: Attribute, value: bool) -> str:
+    return _node(registry_object, row.name, row.key) if value else ""
 
 
 def _write_xml_attribute(registry_object: RegistryObject, model: Model, row: Attribute, value: str) -> str:
@@ -205,5 +209,6 @@ _WRITERS: dict[Form, tuple[int, _Writer]] = {
     Form.VERSION: (_VERSION, _write_version),
     Form.CODE: (_CLASSIFICATIONS, _write_codes),
     Form.AUTHOR: (_CLASSIFICATIONS, _write_authors),
+    Form.NODE: (_CLASSIFICATIONS, _write_node),
     Form.EXTERNAL_IDENTIFIER: (_IDENTIFIERS, _write_identifier),
 }

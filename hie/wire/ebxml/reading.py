@@ -58,6 +58,7 @@ class _Parts:
     description: str = ""
     version: str = ""
     classifications: dict[str, list[etree._Element]] = field(default_factory=dict)
+    nodes: set[str] = field(default_factory=set)
     identifiers: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -137,6 +138,8 @@ def _sort_in(child: etree._Element, parts: _Parts, report: Report) -> None:
         parts.identifiers.setdefault(scheme, []).append((child.get("value") or "").strip())
     elif scheme:
         parts.classifications.setdefault(scheme, []).append(child)
+    else:
+        parts.nodes.add(uuid_of(child.get("classificationNode")))
 
 
 def _localized(element: etree._Element, where: str, report: Report) -> str:
@@ -255,4 +258,5 @@ _READERS: dict[Form, Callable[[Attribute, _Parts, Report], Any]] = {
     Form.NAME: lambda row, parts, report: parts.name,
     Form.DESCRIPTION: lambda row, parts, report: parts.description,
     Form.VERSION: _read_version,
+    Form.NODE: lambda row, parts, report: row.key in parts.nodes,
 }

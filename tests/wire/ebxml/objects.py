@@ -95,6 +95,7 @@ _OF_FORM: dict[Form, st.SearchStrategy[Any]] = {
     Form.AUTHOR: authors,
     Form.NUMBER_SLOT: _numbers,
     Form.VERSION: _numbers,
+    Form.NODE: st.booleans(),
 }
 
 
