@@ -1,4 +1,4 @@
-"""The table of contents of the server, read off the declared transactions: for people, for JSON, for docs/transactions.md."""
+"""The table of contents of the server, read off the declared transactions."""
 
 from __future__ import annotations
 

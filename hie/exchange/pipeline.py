@@ -1,6 +1,7 @@
 """The road of every inbound message, whatever its dialect:
 
-    authenticate the caller -> read the message -> whose data is it? -> may they? -> execute -> record -> write the answer
+    authenticate the caller -> read the message -> whose data is it? -> may they?
+        -> (prepare) -> execute -> record -> write the answer
 
 An answer never leaves before its audit record is durable: a verb that changes state is committed together with
 its record, every other record is committed before the answer is written. Where no record can be kept, the answer
@@ -25,6 +26,7 @@ from hie.exchange.audit import EXECUTE, AuditEntry
 from hie.exchange.connection import Connection
 from hie.exchange.trail import Trail
 from hie.exchange.transaction import Transaction
+from hie.values.access import Permit
 from hie.values.errors import ExchangeError, Reason
 
 log = logging.getLogger("hie.exchange")
@@ -43,8 +45,9 @@ def answer(transaction: Transaction, message: Any, connection: Connection) -> An
     """
     trail = Trail(transaction=transaction, connection=connection)
     try:
+        permit = _ask(trail, transaction, message)
         with _together(transaction):
-            result = _do(trail, message)
+            result = transaction.execute(trail.request, permit)
             _part("recorder")(trail, transaction.audit.entries_of(trail.request, result, trail.subjects))
         return transaction.codec.write_response(message, result)
     except ExchangeError as error:
@@ -74,14 +77,15 @@ def _together(transaction: Transaction) -> AbstractContextManager[None]:
     return database.atomic() if transaction.changes else contextlib.nullcontext()
 
 
-def _do(trail: Trail, message: Any) -> Any:
-    transaction = trail.transaction
-    assert transaction is not None
+def _ask(trail: Trail, transaction: Transaction, message: Any) -> Permit:
+    """Who asks what of whom, and may they? No database transaction is open meanwhile."""
     trail.caller = _part("authenticate")(trail.connection)
     trail.request = transaction.codec.read_request(message)
     trail.subjects = transaction.subject(trail.request)
-    permit = _part("gate")(trail.caller, transaction.access, trail.subjects)
-    return transaction.execute(trail.request, permit)
+    permit: Permit = _part("gate")(trail.caller, transaction.access, trail.subjects)
+    if transaction.prepare is not None:
+        trail.request = transaction.prepare(trail.request)
+    return permit
 
 
 def _refuse(trail: Trail, message: Any, error: ExchangeError) -> Any:

@@ -55,6 +55,7 @@ class Transaction:
     number: ``ITI-18``. subject: request -> the patients it is about. access: the consent question.
     execute: (request, permit) -> result, narrowing itself by the permit. audit: the event left behind.
     changes: the verb changes state; it is then committed together with its audit record, or not at all.
+    prepare: request -> request, what can be judged and made durable before that database transaction opens.
     ``access``, ``subject`` and ``audit`` have no default: nobody can forget to ask.
     """
 
@@ -67,3 +68,4 @@ class Transaction:
     execute: Callable[[Any, Permit], Any]
     audit: AuditEvent
     changes: bool = False
+    prepare: Callable[[Any], Any] | None = None

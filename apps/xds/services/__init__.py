@@ -2,7 +2,7 @@
 
 from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
 from apps.xds.services.moving import move_patient, move_records
-from apps.xds.services.registration import register, submit
+from apps.xds.services.registration import prepare, prepare_provided, register, register_prepared, submit
 
 __all__ = [
     "IndexResult",
@@ -10,7 +10,10 @@ __all__ = [
     "index_documents",
     "move_patient",
     "move_records",
+    "prepare",
+    "prepare_provided",
     "register",
+    "register_prepared",
     "relocate_content",
     "submit",
 ]

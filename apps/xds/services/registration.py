@@ -8,7 +8,7 @@ contains, and answered as it was the first time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -49,8 +49,7 @@ def register(submission: Submission, *, facility_code: str) -> RegistryResult:
     facility_code: whose record it is, ten digits. Returns the warnings that accompany the success. Raises
     ExchangeError with every finding, those of the reading included.
     """
-    findings = [*submission.findings, *validate(submission)]
-    return _register(submission, facility_code, findings, {})
+    return register_prepared(prepare(submission), facility_code=facility_code)
 
 
 def submit(submission: Submission, *, facility_code: str) -> RegistryResult:
@@ -59,12 +58,25 @@ def submit(submission: Submission, *, facility_code: str) -> RegistryResult:
     The contents are durable before the registry names them; size, hash and repositoryUniqueId are filled in, or
     compared where the sender gave them. Raises ExchangeError with every finding.
     """
-    findings = [*submission.findings, *validate(submission, provided=True), *_altered(submission)]
-    submission = _filled_in(submission)
+    return register_prepared(prepare_provided(submission), facility_code=facility_code)
+
+
+def prepare(submission: Submission) -> Submission:
+    """Judge what can be judged without the database; the findings go along with the submission."""
+    return replace(submission, findings=(*submission.findings, *validate(submission)))
+
+
+def prepare_provided(submission: Submission) -> Submission:
+    """The same of a submission with its documents, whose contents are made durable if nothing is wrong so far.
+
+    Contents that no registration follows are harmless: nothing names them.
+    """
+    findings = (*submission.findings, *validate(submission, provided=True), *_altered(submission))
+    submission = replace(_filled_in(submission), findings=findings)
     if not _errors(findings):
         for content in submission.contents.values():
             keep_blob(content)
-    return _register(submission, facility_code, findings, submission.contents)
+    return submission
 
 
 def _altered(submission: Submission) -> list[Finding]:
@@ -97,9 +109,9 @@ def _filled_in(submission: Submission) -> Submission:
 
 
 @transaction.atomic
-def _register(
-    submission: Submission, facility_code: str, findings: list[Finding], contents: Mapping[str, Content]
-) -> RegistryResult:
+def register_prepared(submission: Submission, *, facility_code: str) -> RegistryResult:
+    """Register what ``prepare`` or ``prepare_provided`` has judged, with all that the database says against it."""
+    findings, contents = list(submission.findings), submission.contents
     if len(submission.submission_sets) != 1:
         raise ExchangeError.of(
             _errors(findings)
@@ -129,7 +141,7 @@ _UNKNOWN_PATIENT = (
 )
 
 
-def _errors(findings: list[Finding]) -> list[Finding]:
+def _errors(findings: Iterable[Finding]) -> list[Finding]:
     return [each for each in findings if each.reason.value.outcome]
 
 

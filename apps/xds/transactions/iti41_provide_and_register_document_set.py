@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.xds.services import submit
+from apps.xds.services import prepare_provided, register_prepared
 from apps.xds.transactions.iti42_register_document_set import audit_entries, subjects_of
 from hie.exchange.audit import CREATE, IMPORT, AuditEvent
 from hie.exchange.transaction import Soap, Transaction
@@ -13,7 +13,7 @@ from hie.wire.ebxml import provide
 
 def execute(submission: Submission, permit: Permit) -> RegistryResult:
     """Store and register what the caller submits as the record of its own facility."""
-    return submit(submission, facility_code=permit.caller.node.facility_code)
+    return register_prepared(submission, facility_code=permit.caller.node.facility_code)
 
 
 ITI_41 = Transaction(
@@ -31,4 +31,5 @@ ITI_41 = Transaction(
     execute=execute,
     audit=AuditEvent(IMPORT, CREATE, audit_entries),
     changes=True,
+    prepare=prepare_provided,
 )

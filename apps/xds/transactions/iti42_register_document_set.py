@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.pix.queries import subjects_of as subjects_of_identifiers
-from apps.xds.services import register
+from apps.xds.services import prepare, register_prepared
 from hie.exchange.audit import CREATE, IMPORT, AuditEntry, AuditEvent, AuditObject
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access, Permit, Subject
@@ -34,7 +34,7 @@ def audit_entries(submission: Submission, _: Any, subjects: tuple[Subject, ...])
 
 def execute(submission: Submission, permit: Permit) -> RegistryResult:
     """Register what the caller submits as the record of its own facility."""
-    return register(submission, facility_code=permit.caller.node.facility_code)
+    return register_prepared(submission, facility_code=permit.caller.node.facility_code)
 
 
 ITI_42 = Transaction(
@@ -51,4 +51,5 @@ ITI_42 = Transaction(
     execute=execute,
     audit=AuditEvent(IMPORT, CREATE, audit_entries),
     changes=True,
+    prepare=prepare,
 )
