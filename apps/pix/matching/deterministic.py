@@ -1,10 +1,8 @@
-"""Who is who, decided by rules on values alone: no database, no clock, no order.
+"""Two rules that need no weights: equal keys make one person (decision 0030).
 
 Charts are the points of a graph. A rule joins two charts when what their facilities say agrees so far that they can
 only be one human; a statement of a facility (a merge) joins them too. The clusters of the graph are the persons.
 ``clusters`` is a function of the *set* of charts, so the order in which they arrived cannot change the result.
-
-Rules (decision 0030; Japanese normalisation after the study of what breaks matching in Japan):
 
     name and birth     kanji name (variants folded), kana name, birth date and sex are all present and equal
     insurance          insurer number, symbol, number and branch are all present and equal, the birth date too, and
@@ -17,145 +15,12 @@ proves nothing and is joined to neither.
 from __future__ import annotations
 
 import hashlib
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import date
-from functools import cache
 from itertools import combinations
-from pathlib import Path
 
-from hie.values.people import Demographics, Insurance
-
-# --- what matching sees of one chart
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """One chart as rules compare it: normalised, "" where the facility says nothing usable.
-
-    kanji, kana: whole name; kanji_given, kana_given: given name alone. birth_date: a real day, ``YYYYMMDD``.
-    insurances: one text of each insured person's number. current: the chart was not merged into another.
-    """
-
-    id: int
-    kanji: str = ""
-    kanji_given: str = ""
-    kana: str = ""
-    kana_given: str = ""
-    birth_date: str = ""
-    sex: str = ""
-    insurances: frozenset[str] = frozenset()
-    current: bool = True
-
-
-def read_chart(chart_id: int, demographics: Demographics, *, current: bool = True) -> Chart:
-    """What rules compare of a facility's statement about one patient."""
-    ideographic, phonetic = demographics.name.ideographic, demographics.name.phonetic
-    return Chart(
-        id=chart_id,
-        kanji=kanji_key(ideographic.family + ideographic.given),
-        kanji_given=kanji_key(ideographic.given),
-        kana=kana_key(phonetic.family + phonetic.given),
-        kana_given=kana_key(phonetic.given),
-        birth_date=birth_day(demographics.birth_date),
-        sex=demographics.sex if demographics.sex in ("M", "F", "O") else "",
-        insurances=frozenset(key for key in map(insurance_key, demographics.insurances) if key),
-        current=current,
-    )
-
-
-# --- normalisation
-
-# Names that stand for the absence of one; a newborn that has none yet shares its surname and birthday with its twin.
-_NO_NAME = re.compile(
-    "((氏名|名前|身元)?不明|未登録|未定|匿名|仮名|無名|テスト|テスト患者|患者テスト"
-    "|(シメイ|ナマエ|ミモト)?フメイ|ミトウロク|ミテイ|トクメイ|テストカンシ[ヤャ]|カンシ[ヤャ]テスト"
-    "|.*(ベビー?|ベイビー?|新生児|シンセイジ|赤ちゃん|アカチ[ヤャ]ン|男児|女児|BABY|BOY|GIRL)[0-9A-Z]?)"
-)
-# What a decoder or a sender writes where a character could not be: a name with one cannot be compared.
-_UNREADABLE = re.compile("[\ufffd〓?？\ue000-\uf8ff\U000f0000-\U0010fffd]")
-_SEPARATORS = re.compile(r"[\s・･.,、。''`´=＝]+")
-_HYPHENS = re.compile("[‐‑‒–—―−─ー〜~-]")
-_HONORIFIC = re.compile("(様|殿|サマ)$")
-_SMALL_KANA = str.maketrans("ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ")
-_HIRAGANA_TO_KATAKANA = {code: code + 0x60 for code in range(0x3041, 0x3097)}
-_VARIANTS_FILE = Path(__file__).parent / "data" / "kanji_variants.txt"
-
-
-@cache
-def kanji_folding() -> dict[int, str]:
-    """Character variants that are folded: code point -> character (``data/kanji_variants.txt``, groups ``fold``)."""
-    table = {}
-    for line in _VARIANTS_FILE.read_text(encoding="utf-8").splitlines():
-        words = line.split()
-        if words and words[0] == "fold":
-            table.update({ord(variant): words[1] for variant in words[2:]})
-    return table
-
-
-def kanji_key(name: str) -> str:
-    """A name in kanji as rules compare it: NFKC, no spaces, safe variants folded; "" where it cannot be compared."""
-    if _UNREADABLE.search(name):
-        return ""
-    text = _SEPARATORS.sub("", unicodedata.normalize("NFKC", name)).upper().translate(kanji_folding())
-    text = _HONORIFIC.sub("", text)
-    return "" if _NO_NAME.fullmatch(text) else text
-
-
-def kana_key(name: str) -> str:
-    """A name in kana as rules compare it; "" where it cannot be compared.
-
-    NFKC, hiragana to katakana, small kana to large (キョウ = キヨウ: old systems cannot write small ones), long vowel
-    marks and whatever stands for them dropped, no spaces.
-    """
-    if _UNREADABLE.search(name):
-        return ""
-    text = unicodedata.normalize("NFKC", name).translate(_HIRAGANA_TO_KATAKANA).upper()
-    text = _HYPHENS.sub("", _SEPARATORS.sub("", text)).translate(_SMALL_KANA)
-    text = _HONORIFIC.sub("", text)
-    return "" if _NO_NAME.fullmatch(text) else text
-
-
-def birth_day(text: str) -> str:
-    """The day of a birth date or time, ``YYYYMMDD``; "" where it is no real day or a usual stand-in for none."""
-    digits = text[:8]
-    if len(digits) != 8 or not (digits.isascii() and digits.isdigit()) or digits == "19000101":
-        return ""
-    try:
-        born = date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
-    except ValueError:
-        return ""
-    return digits if born.year >= 1850 else ""
-
-
-# Insurers by the first two digits of their number in eight digits (national health insurance has six, so "00").
-_WITHOUT_SYMBOL = ("00", "39")  # national health insurance; late-stage elderly
-_WITHOUT_BRANCH = ("39",)  # the late-stage elderly's number is each person's own
-
-
-def insurance_key(insurance: Insurance) -> str:
-    """One insured person's number as rules compare it, ``insurer8:symbol:number:branch``; "" where a part is missing.
-
-    A part may only be missing where the scheme has none.
-    """
-    insurer = _compact(insurance.insurer_number)
-    symbol, number, branch = (_compact(part) for part in (insurance.symbol, insurance.number, insurance.branch))
-    if not insurer.isdigit() or len(insurer) > 8 or not insurer.strip("0") or not number.strip("0"):
-        return ""
-    insurer = insurer.zfill(8)
-    scheme = insurer[:2]
-    if (not symbol and scheme not in _WITHOUT_SYMBOL) or (not branch and scheme not in _WITHOUT_BRANCH):
-        return ""
-    return f"{insurer}:{symbol}:{number}:{'' if scheme in _WITHOUT_BRANCH else branch.zfill(2)}"
-
-
-def _compact(text: str) -> str:
-    folded = unicodedata.normalize("NFKC", text).translate(_HIRAGANA_TO_KATAKANA)
-    return _HYPHENS.sub("", _SEPARATORS.sub("", folded)).upper()
-
+from apps.pix.matching.charts import Chart
 
 # --- rules
 

@@ -1,0 +1,138 @@
+"""What matching sees of one chart: normalised once, compared many times.
+
+A chart is what one facility says of one patient. Everything here is derived from ``Demographics``; nothing is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from apps.pix.matching.normalisation import (
+    address_parts,
+    baby_family,
+    birth_date,
+    birth_day,
+    insurance_key,
+    insurance_parts,
+    is_latin,
+    kana_key,
+    kana_sound,
+    kanji_key,
+    latin_key,
+    telephone_key,
+)
+from hie.values.people import Demographics, NameParts
+
+
+class Name(NamedTuple):
+    """One representation of a name. A name that came in one piece stands in ``family``; "" is unknown."""
+
+    family: str = ""
+    given: str = ""
+
+
+class Place(NamedTuple):
+    """One address. street: what follows the city, without numbers; numbers: block, house and room."""
+
+    postal: str = ""
+    prefecture: str = ""
+    city: str = ""
+    street: str = ""
+    numbers: tuple[str, ...] = ()
+
+
+class Coverage(NamedTuple):
+    """One insurance. branch: "" where it is unknown; without it the number is that of a household."""
+
+    insurer: str
+    symbol: str
+    number: str
+    branch: str
+
+    @property
+    def household(self) -> tuple[str, str, str]:
+        return self.insurer, self.symbol, self.number
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart as rules and weights compare it: normalised, "" where the facility says nothing usable.
+
+    kanji, kana: whole name; kanji_given, kana_given: given name alone. birth_date: a real day, ``YYYYMMDD``.
+    insurances: one text of each insured person's number. current: the chart was not merged into another.
+
+    names_*: the name parted, by representation; ``names_sound`` is the kana name as it sounds. born: the birth date as
+    far as it is known. newborn: the name is a baby's stand-in. facility: who says so.
+    """
+
+    id: int
+    kanji: str = ""
+    kanji_given: str = ""
+    kana: str = ""
+    kana_given: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    insurances: frozenset[str] = frozenset()
+    current: bool = True
+    names_kanji: Name = Name()
+    names_kana: Name = Name()
+    names_sound: Name = Name()
+    names_latin: Name = Name()
+    born: str = ""
+    places: tuple[Place, ...] = ()
+    telephones: frozenset[str] = frozenset()
+    coverages: tuple[Coverage, ...] = ()
+    newborn: bool = False
+    facility: str = ""
+
+
+def read_chart(chart_id: int, demographics: Demographics, *, current: bool = True, facility: str = "") -> Chart:
+    """What matching compares of a facility's statement about one patient.
+
+    facility: any stable name of who says it; two charts of one facility are less often one human.
+    """
+    ideographic, phonetic = demographics.name.ideographic, demographics.name.phonetic
+    kanji, kana = _name(ideographic, kanji_key), _name(phonetic, kana_key)
+    coverages = tuple(dict.fromkeys(parts for each in demographics.insurances if (parts := insurance_parts(each))))
+    return Chart(
+        id=chart_id,
+        kanji=kanji_key(ideographic.family + ideographic.given),
+        kanji_given=kanji.given,
+        kana=kana_key(phonetic.family + phonetic.given),
+        kana_given=kana.given,
+        birth_date=birth_day(demographics.birth_date),
+        sex=demographics.sex if demographics.sex in ("M", "F", "O") else "",
+        insurances=frozenset(key for key in map(insurance_key, demographics.insurances) if key),
+        current=current,
+        names_kanji=Name() if is_latin(ideographic.text) else kanji,
+        names_kana=Name() if is_latin(phonetic.text) else kana,
+        names_sound=Name() if is_latin(phonetic.text) else Name(kana_sound(kana.family), kana_sound(kana.given)),
+        names_latin=_latin_name(demographics),
+        born=birth_date(demographics.birth_date),
+        places=tuple(dict.fromkeys(Place(*address_parts(each)) for each in demographics.addresses if each)),
+        telephones=frozenset(key for key in map(telephone_key, demographics.telephones) if key),
+        coverages=tuple(Coverage(*parts) for parts in coverages),
+        newborn=any(_is_baby(each) for each in (ideographic, phonetic, demographics.name.alphabetic)),
+        facility=facility,
+    )
+
+
+def _name(parts: NameParts, key: Callable[[str], str]) -> Name:
+    if _is_baby(parts):
+        return Name(key(baby_family(parts.family) or parts.family))
+    return Name(key(parts.family), key(parts.given))
+
+
+def _is_baby(parts: NameParts) -> bool:
+    return baby_family(parts.given) is not None or baby_family(parts.family) is not None
+
+
+def _latin_name(demographics: Demographics) -> Name:
+    """The name in Latin letters, wherever it was sent."""
+    name = demographics.name
+    for parts in (name.alphabetic, name.ideographic, name.phonetic):
+        if parts and is_latin(parts.text):
+            return _name(parts, latin_key)
+    return Name()
