@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hie.wire.ssmix.names import Key
 from hie.wire.ssmix.rules import Deviation
@@ -39,7 +40,7 @@ def read_records(data: bytes) -> Iterator[Record]:
     starts = [match.start() for match in _HEADER.finditer(data)]
     if data[: starts[0] if starts else len(data)].strip():
         yield Record("", ("", "", "", ""), False, "", "", 0, starts[0] if starts else len(data), (_unreadable(),))
-    for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
+    for start, end in pairwise([*starts, len(data)]):
         yield _read_record(data, start, end)
 
 

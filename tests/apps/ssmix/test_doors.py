@@ -1,0 +1,170 @@
+"""Storages on the command line, on schedule, in the admin, and behind the content store."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.utils import timezone
+
+from apps.atna.models import AuditRecord
+from apps.ssmix import repository
+from apps.ssmix.models import StorageRoot, StoredFile, Tally
+from apps.ssmix.services import check_transactions, scan
+from apps.ssmix.tasks import scan_due_storages
+from hie.values.errors import ExchangeError, Reason
+from tests.apps.ssmix.storage import Storage, flagged, message
+
+P1 = "0000000001"
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments: str) -> str:
+    out = StringIO()
+    call_command(*arguments, stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def test_the_way_from_the_command_line(storage: Storage, root: StorageRoot) -> None:
+    storage.demographics(P1)
+    storage.write(P1)
+    assert f"Storage {root.pk}" in run("add_storage", "1319999998", str(storage.path))
+    assert "2 files: current 2; lost 0" in run("scan_storage")
+    assert "found 2" in run("scan_storage", "1319999998", "--full")
+    with pytest.raises(CommandError):
+        run("add_storage", "0000000000", str(storage.path))
+    with pytest.raises(CommandError):
+        run("scan_storage", "77777")
+
+
+def test_a_check_reports_as_text_csv_and_json(storage: Storage) -> None:
+    storage.write(P1, raw=message("0000000002"))
+    assert "ID-01 E OMP-01" in run("check_storage", str(storage.path))
+    assert run("check_storage", str(storage.path), "--format", "csv").splitlines()[1].startswith("ID-01,E,")
+    told = json.loads(run("check_storage", str(storage.path), "--format", "json", "--language", "en"))
+    assert (told["files"], told["states"]) == (1, {"quarantined": 1})
+    assert told["findings"][0]["examples"].endswith("[PID-3]")
+    assert not StoredFile.objects.exists()
+    with pytest.raises(CommandError):
+        run("check_storage", "/no/such/place")
+
+
+def test_what_is_due_is_scanned(storage: Storage, root: StorageRoot, settings: Any) -> None:
+    settings.SCAN_SECONDS = 60
+    storage.demographics(P1)
+    assert scan_due_storages() == 1
+    assert scan_due_storages() == 0
+    StorageRoot.objects.update(scan_requested=True)
+    assert scan_due_storages() == 1
+    StorageRoot.objects.update(last_scan_at=timezone.now() - timedelta(seconds=61))
+    assert scan_due_storages() == 1
+    StorageRoot.objects.update(scan_requested=True, lock_until=timezone.now() + timedelta(seconds=60))
+    assert scan_due_storages() == 0
+    StorageRoot.objects.update(scan_requested=True, lock_until=None, enabled=False)
+    assert scan_due_storages() == 0
+
+
+def test_a_storage_that_fails_does_not_stop_the_others(
+    storage: Storage, root: StorageRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from apps.ssmix import tasks
+    from apps.ssmix.services import add_storage
+
+    other = add_storage(facility_code="1319999998", path=str(Storage(tmp_path / "STD02").path), quiet_seconds=0)
+
+    def fail(asked: StorageRoot) -> Any:
+        if asked.pk == root.pk:
+            raise RuntimeError
+        return scan(asked)
+
+    monkeypatch.setattr(tasks, "scan", fail)
+    assert scan_due_storages() == 1
+    other.refresh_from_db()
+    assert other.last_scan_at is not None
+
+
+@pytest.mark.parametrize("locator", ["ssmix:x/a", "ssmix:999999/a", "ssmix:{}/", "ssmix:{}/../secret", "ssmix:{}/a//b"])
+def test_what_the_content_store_does_not_open(locator: str, storage: Storage, root: StorageRoot) -> None:
+    (storage.path.parent / "secret").write_bytes(b"x")
+    with pytest.raises(ExchangeError) as refused:
+        repository.open_file(locator.format(root.pk))
+    assert refused.value.reason is Reason.DOCUMENT_NOT_AVAILABLE
+
+
+def test_links_are_not_followed(storage: Storage, root: StorageRoot) -> None:
+    (storage.path.parent / "secret").write_bytes(b"x")
+    (storage.path / "link").symlink_to(storage.path.parent / "secret")
+    (storage.path / "folder").symlink_to(storage.path.parent)
+    for place in ("link", "folder/secret"):
+        with pytest.raises(ExchangeError):
+            repository.open_file(f"ssmix:{root.pk}/{place}")
+
+
+def test_a_file_is_found_under_its_other_flags(storage: Storage, root: StorageRoot) -> None:
+    file = storage.write(P1)
+    locator = f"ssmix:{root.pk}/{file.relative_to(storage.path)}"
+    for flag in "201":
+        file = flagged(file, flag)
+        assert repository.open_file(locator) == file
+    file.unlink()
+    with pytest.raises(ExchangeError):
+        repository.open_file(locator)
+
+
+def test_the_log_is_compared_with_the_tree(storage: Storage, root: StorageRoot, tmp_path: Path) -> None:
+    storage.demographics(P1)
+    storage.write(P1)
+    scan(root)
+    log = tmp_path / "TR01" / "2024"
+    log.mkdir(parents=True)
+    header = f"#SSMIX,2.00,1319999998,{P1},20240501,OMP-01,000000000000{{}},{{}},01,20240501101500100\r"
+    records = [
+        header.format("101", "INS"),
+        "MSH|^~\\&|\r",
+        header.format("102", "INS"),
+        "MSH|\r",
+        "#SSMIX,2.00\rMSH|\r",
+    ]
+    (log / "TR_20240501101500100_00001.DAT").write_bytes("".join(records).encode())
+    found = check_transactions(root, str(tmp_path / "TR01"))
+    assert {rule: count for (rule, _, _), count in found.counts.items()} == {"TR-02": 1, "TR-01": 1}
+
+
+def test_the_screens_of_storages(storage: Storage, root: StorageRoot) -> None:
+    storage.demographics(P1)
+    storage.write(P1, raw=message("0000000002"))
+    scan(root)
+    User.objects.create_superuser("admin", password="only-for-this-test")
+    client = Client()
+    client.login(username="admin", password="only-for-this-test")
+    row, tally = StoredFile.objects.get(data_type="OMP-01"), Tally.objects.get()
+    for page in (
+        "storageroot/",
+        f"storageroot/{root.pk}/change/",
+        "storageroot/add/",
+        "tally/",
+        f"tally/{tally.pk}/change/",
+        "tally/?severity=E",
+        "storedfile/?state__exact=quarantined",
+        f"storedfile/?root__id__exact={root.pk}&rule=ID-01&data_type=OMP-01",
+        f"storedfile/{row.pk}/change/",
+        "accepteddeviation/add/",
+        "scan/",
+    ):
+        assert client.get(f"/admin/ssmix/{page}").status_code == 200, page
+    before = AuditRecord.objects.count()
+    assert P1 in client.get("/admin/ssmix/storedfile/").content.decode()
+    assert AuditRecord.objects.count() > before
+    table = client.post("/admin/ssmix/tally/", {"action": "download", "_selected_action": [tally.pk]})
+    assert "ID-01" in table.content.decode("utf-8-sig")
+    client.post("/admin/ssmix/storageroot/", {"action": "scan_fully", "_selected_action": [root.pk]})
+    root.refresh_from_db()
+    assert (root.scan_requested, root.full_requested) == (True, True)
