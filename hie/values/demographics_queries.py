@@ -7,11 +7,14 @@ alternatives, repeated parameters are demands). Nothing here is normalised: matc
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.people import Demographics
+
+MOST_CHARACTERS = 256
 
 
 class TextMatch(Enum):
@@ -32,6 +35,25 @@ class TextCriterion:
 
     def __bool__(self) -> bool:
         return bool(self.text)
+
+    @classmethod
+    def with_wildcards(cls, text: str, otherwise: TextMatch = TextMatch.EXACT) -> TextCriterion:
+        """Make out the wildcards: ``YAMA*`` is a prefix, ``Y?MADA`` a pattern, ``*`` alone asks nothing.
+
+        otherwise: what a text without wildcards asks for. A text longer than 256 characters is cut there.
+        """
+        text = text.strip().replace("＊", "*").replace("？", "?")[:MOST_CHARACTERS]
+        stem = text.rstrip("*")
+        if not stem:
+            return cls()
+        if "*" in stem or "?" in stem:
+            return cls(re.sub(r"\*+", "*", text), TextMatch.WILDCARD)
+        return cls(stem, otherwise if stem == text else TextMatch.PREFIX)
+
+    @property
+    def pattern(self) -> str:
+        """The text with its wildcards, as ``with_wildcards`` reads it."""
+        return self.text + ("*" if self.match is TextMatch.PREFIX else "")
 
 
 NOTHING_ASKED = TextCriterion()

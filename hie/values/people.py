@@ -5,7 +5,11 @@ HL7 v2 XPN, XAD, XTN, IN1; JAHIS and SS-MIX2 conventions (three name representat
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_KANA = re.compile(r"[\u3041-\u309f\u30a0-\u30ff\uff61-\uff9f\s・．.‐\-−]+")
+_LATIN = re.compile(r"[\u0020-\u024f\uff01-\uff5e\u3000]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,13 @@ class NameParts:
     @property
     def text(self) -> str:
         return f"{self.family} {self.given}".strip()
+
+    @property
+    def script(self) -> str:
+        """The representation that its letters speak for: ``alphabetic``, ``phonetic`` or ``ideographic``."""
+        if _LATIN.fullmatch(self.text):
+            return "alphabetic"
+        return "phonetic" if _KANA.fullmatch(self.text) else "ideographic"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,6 @@ def write_in1(insurance: Insurance, set_id: str = "1") -> str:
 
 _REPRESENTATIONS = {"I": "ideographic", "P": "phonetic", "A": "alphabetic"}
 _BLANKS = re.compile(r"[\s\u3000]+")
-_KANA = re.compile(r"[\u3041-\u309f\u30a0-\u30ff\uff61-\uff9f\s・．.‐\-−]+")
-_LATIN = re.compile(r"[\u0020-\u024f\uff01-\uff5e\u3000]+")
 
 
 def read_name(segment: Segment, field: int) -> PersonName:
@@ -119,7 +117,7 @@ def read_name(segment: Segment, field: int) -> PersonName:
         else:
             unlabelled.append(parts)
     for parts in unlabelled:
-        label = _by_script(parts)
+        label = parts.script
         if label in found and label == "phonetic":
             label = "ideographic"  # a name that is written in kana, beside its reading
         found.setdefault(label, parts)
@@ -161,12 +159,6 @@ def _name_parts(segment: Segment, repetition: str) -> NameParts:
         if len(pieces) == 2:
             family, given = pieces
     return NameParts(family, given)
-
-
-def _by_script(parts: NameParts) -> str:
-    if _LATIN.fullmatch(parts.text):
-        return "alphabetic"
-    return "phonetic" if _KANA.fullmatch(parts.text) else "ideographic"
 
 
 def _plain(text: str) -> str:

@@ -31,7 +31,6 @@ from hie.wire.hl7v2 import writer
 from hie.wire.hl7v2.message import Segment
 
 MOST_PARAMETERS = 100
-MOST_CHARACTERS = 256
 
 _NAME = re.compile(r"@?([A-Z][A-Z0-9]{2})\.(\d{1,3})(?:\.(\d{1,2}))?(?:\.(\d{1,2}))?", re.ASCII)
 _DATE = re.compile(r"(\d{4}(?:\d\d){0,2})(?:\d\d){0,3}(?:\.\d+)?(?:[+-]\d{4})?", re.ASCII)
@@ -82,17 +81,6 @@ def read_criteria(
     return query, findings
 
 
-def text_criterion(text: str, otherwise: TextMatch = TextMatch.EXACT) -> TextCriterion:
-    """A text with its wildcards made out: ``YAMA*`` is a prefix, ``Y?MADA`` a pattern, ``*`` alone asks nothing."""
-    text = text.strip().replace("＊", "*").replace("？", "?")[:MOST_CHARACTERS]
-    stem = text.rstrip("*")
-    if not stem:
-        return TextCriterion()
-    if "*" in stem or "?" in stem:
-        return TextCriterion(re.sub(r"\*+", "*", text), TextMatch.WILDCARD)
-    return TextCriterion(stem, otherwise if stem == text else TextMatch.PREFIX)
-
-
 def write_criteria(query: DemographicsQuery) -> str:
     """QPD-3 of a query of our own. Of alternatives HL7 v2 can ask only the first."""
     written: list[str] = []
@@ -103,17 +91,12 @@ def write_criteria(query: DemographicsQuery) -> str:
     written += [_parameter("PID.8", sex) for sex in query.sexes[:1]]
     for addresses in query.addresses:
         written += _write_address(addresses[0])
-    written += [_parameter("PID.13.1", wildcard_text(numbers[0])) for numbers in query.telephones]
+    written += [_parameter("PID.13.1", numbers[0].pattern) for numbers in query.telephones]
     for field, groups in (("PID.3", query.identifiers), ("PID.18", query.accounts)):
         for identifiers in groups:
             written += _write_identifier(field, identifiers[0])
     written += _write_visit(query.visit or VisitCriteria())
     return writer.repetitions(filter(None, written))
-
-
-def wildcard_text(criterion: TextCriterion) -> str:
-    """A criterion as text with its wildcards."""
-    return criterion.text + ("*" if criterion.match is TextMatch.PREFIX else "")
 
 
 # Elements -----------------------------------------------------------------------------------------------------------
@@ -172,8 +155,8 @@ Reader = Callable[[DemographicsQuery, Element, TextMatch, list[Finding]], Demogr
 
 def _name(query: DemographicsQuery, element: Element, match: TextMatch, findings: list[Finding]) -> DemographicsQuery:
     criterion = NameCriterion(
-        family=text_criterion(element.text(1), match),
-        given=text_criterion(element.text(2), match),
+        family=TextCriterion.with_wildcards(element.text(1), match),
+        given=TextCriterion.with_wildcards(element.text(2), match),
         representation=_REPRESENTATIONS.get(element.text(8).upper()),
     )
     if not criterion:
@@ -204,12 +187,12 @@ def _address(
 ) -> DemographicsQuery:
     street = " ".join(filter(None, (element.text(1), element.text(2))))
     criterion = AddressCriterion(
-        postal_code=text_criterion(element.text(5)),
-        prefecture=text_criterion(element.text(4)),
-        city=text_criterion(element.text(3)),
-        street=text_criterion(street),
-        country=text_criterion(element.text(6)),
-        text=text_criterion(element.text(8)),
+        postal_code=TextCriterion.with_wildcards(element.text(5)),
+        prefecture=TextCriterion.with_wildcards(element.text(4)),
+        city=TextCriterion.with_wildcards(element.text(3)),
+        street=TextCriterion.with_wildcards(street),
+        country=TextCriterion.with_wildcards(element.text(6)),
+        text=TextCriterion.with_wildcards(element.text(8)),
     )
     return replace(query, addresses=(*query.addresses, (criterion,))) if criterion else query
 
@@ -217,7 +200,7 @@ def _address(
 def _telephone(
     query: DemographicsQuery, element: Element, match: TextMatch, findings: list[Finding]
 ) -> DemographicsQuery:
-    number = text_criterion(element.text(12) or element.text(1) or element.text(6) + element.text(7))
+    number = TextCriterion.with_wildcards(element.text(12) or element.text(1) or element.text(6) + element.text(7))
     return replace(query, telephones=(*query.telephones, (number,))) if number else query
 
 
@@ -253,7 +236,7 @@ def _practitioner(name: str) -> Reader:
     def read(
         query: DemographicsQuery, element: Element, match: TextMatch, findings: list[Finding]
     ) -> DemographicsQuery:
-        criterion = PractitionerCriterion(*(text_criterion(element.text(place)) for place in (1, 2, 3)))
+        criterion = PractitionerCriterion(*(TextCriterion.with_wildcards(element.text(place)) for place in (1, 2, 3)))
         return _with_visit(query, **{name: criterion})
 
     return read
@@ -268,14 +251,14 @@ def _patient_class(
 def _location(
     query: DemographicsQuery, element: Element, match: TextMatch, findings: list[Finding]
 ) -> DemographicsQuery:
-    ward, room, bed, facility = (text_criterion(element.text(place)) for place in (1, 2, 3, 4))
+    ward, room, bed, facility = (TextCriterion.with_wildcards(element.text(place)) for place in (1, 2, 3, 4))
     return _with_visit(query, ward=ward, room=room, bed=bed, facility=facility)
 
 
 def _service(
     query: DemographicsQuery, element: Element, match: TextMatch, findings: list[Finding]
 ) -> DemographicsQuery:
-    return _with_visit(query, hospital_service=text_criterion(element.text(1)))
+    return _with_visit(query, hospital_service=TextCriterion.with_wildcards(element.text(1)))
 
 
 def _visit_number(
@@ -323,7 +306,7 @@ def _parameters(field: str, values: Iterable[tuple[str, str]]) -> list[str]:
 def _write_name(criterion: NameCriterion) -> list[str]:
     codes = {representation: code for code, representation in _REPRESENTATIONS.items()}
     code = codes[criterion.representation] if criterion.representation else ""
-    family, given = wildcard_text(criterion.family), wildcard_text(criterion.given)
+    family, given = criterion.family.pattern, criterion.given.pattern
     return _parameters("PID.5", (("1.1", family), ("2", given), ("8", code)))
 
 
@@ -336,7 +319,7 @@ def _write_address(criterion: AddressCriterion) -> list[str]:
         ("6", criterion.country),
         ("8", criterion.text),
     )
-    return _parameters("PID.11", ((place, wildcard_text(part)) for place, part in places))
+    return _parameters("PID.11", ((place, part.pattern) for place, part in places))
 
 
 def _write_identifier(field: str, identifier: Identifier) -> list[str]:
@@ -349,11 +332,11 @@ def _write_identifier(field: str, identifier: Identifier) -> list[str]:
 def _write_visit(visit: VisitCriteria) -> list[str]:
     written = [_parameter("PV1.2", visit.patient_class)]
     places = (("1", visit.ward), ("2", visit.room), ("3", visit.bed), ("4.1", visit.facility))
-    written += _parameters("PV1.3", ((place, wildcard_text(part)) for place, part in places))
+    written += _parameters("PV1.3", ((place, part.pattern) for place, part in places))
     for number, doctor in ((7, visit.attending), (8, visit.referring), (9, visit.consulting), (17, visit.admitting)):
         parts = (("1", doctor.id), ("2.1", doctor.family), ("3", doctor.given))
-        written += _parameters(f"PV1.{number}", ((place, wildcard_text(part)) for place, part in parts))
-    written.append(_parameter("PV1.10", wildcard_text(visit.hospital_service)))
+        written += _parameters(f"PV1.{number}", ((place, part.pattern) for place, part in parts))
+    written.append(_parameter("PV1.10", visit.hospital_service.pattern))
     if visit.visit_number:
         written += _write_identifier("PV1.19", visit.visit_number)
     return written
