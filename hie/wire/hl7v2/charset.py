@@ -245,9 +245,18 @@ def _read_eight_bits(raw: bytes, declared: str) -> tuple[str, str, set[str]]:
     if declared.startswith("8859/"):
         text = raw.decode(_CODECS[declared], "replace")
         return text, declared, {"ENC-03"} if REPLACEMENT in text else set()
+    if declared in (UTF_8, "") and _is_damaged_utf_8(raw):
+        return raw.decode("utf-8", "replace"), UTF_8, {"ENC-03"}
     name = _shift_jis_or_euc(raw) or (declared if declared in (UTF_8, EUC_JP) else SHIFT_JIS)
     text = raw.decode(_CODECS[name], "replace").translate(_TO_JIS_READING)
     return text, name, {"ENC-03"} if REPLACEMENT in text else set()
+
+
+def _is_damaged_utf_8(raw: bytes) -> bool:
+    """Whether more three-byte characters can be read as UTF-8 than cannot: in another set next to none ever can."""
+    text = raw.decode("utf-8", "replace")
+    unreadable = text.count(REPLACEMENT)
+    return sum(sign > "\u07ff" for sign in text) - unreadable > unreadable
 
 
 def _shift_jis_or_euc(raw: bytes) -> str:

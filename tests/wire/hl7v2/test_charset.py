@@ -53,6 +53,20 @@ def test_a_label_that_lies_is_flagged(raw, declared, warnings):
     assert set(warnings) <= set(RULES)
 
 
+@pytest.mark.parametrize("declared", ["UNICODE UTF-8", ""])
+def test_one_unreadable_character_of_utf_8_costs_no_other(declared):
+    raw = "山本|まり".encode().replace("本".encode(), "本".encode()[:2])
+    decoded = decode(raw, declared)
+    assert (decoded.text, decoded.charset) == ("山\ufffd|まり", "UNICODE UTF-8")
+    assert "ENC-03" in decoded.warnings
+
+
+@pytest.mark.parametrize("codec", ["cp932", "euc_jp"])
+def test_another_set_is_not_taken_for_damaged_utf_8(codec):
+    text = "山本まり|健一 検査部 診療情報提供書"
+    assert decode(text.encode(codec), "UNICODE UTF-8").text == text
+
+
 def test_a_latin_set_is_believed_when_it_is_declared():
     assert decode("Müller".encode("latin-1"), "8859/1").text == "Müller"
 
