@@ -322,14 +322,13 @@ def code_01_02(name: StorageName, message: Message) -> Iterator[Deviation]:
 
 
 # Units that UCUM has, folded: case matters little in what hospitals write and nothing here depends on it.
-UNITS = frozenset(
-    (
-        "% g kg mg ug µg ng pg g/dl mg/dl ug/dl µg/dl ng/dl g/l mg/l ug/l ng/ml pg/ml ug/ml µg/ml u/l iu/l u/ml iu/ml"
-        " miu/ml uiu/ml mu/l mmol/l umol/l meq/l mosm/kg mm cm m ml l dl fl mmhg torr bpm /min sec s msec ms min hr h d"
-        " mv deg 10*3/ul 10*4/ul 10*6/ul 10^3/ul 10^4/ul 10^6/ul /ul /hpf /lpf ml/min ml/min/1.73m2 mm/hr mm/h cel"
-        " kg/m2 mg/day g/day mg/gcr ratio index"
-    ).split()
+_UNITS = (
+    "% g kg mg ug µg ng pg g/dl mg/dl ug/dl µg/dl ng/dl g/l mg/l ug/l ng/ml pg/ml ug/ml µg/ml u/l iu/l u/ml iu/ml"
+    " miu/ml uiu/ml mu/l mmol/l umol/l meq/l mosm/kg mm cm m ml l dl fl mmhg torr bpm /min sec s msec ms min hr h d"
+    " mv deg 10*3/ul 10*4/ul 10*6/ul 10^3/ul 10^4/ul 10^6/ul /ul /hpf /lpf ml/min ml/min/1.73m2 mm/hr mm/h cel"
+    " kg/m2 mg/day g/day mg/gcr ratio index"
 )
+UNITS = frozenset(_UNITS.split())
 
 
 def code_03(name: StorageName, message: Message) -> Iterator[Deviation]:

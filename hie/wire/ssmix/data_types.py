@@ -3,7 +3,6 @@
 Structures are written in a small notation: ``X`` once, ``[X]`` optional, ``{X}`` any number, ``{+X}`` at least one;
 brackets nest. Segments that HL7 v2.5 allows elsewhere and SS-MIX2 does not use are passed over (``PASSED_OVER``).
 Care dates follow the reading of the National Hospital Organization, which collects such storages.
-Type codes are LOINC; class codes are parents in the JAMI document code table.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class DataType:
     valid, cancel: trigger -> structure. care_dates: trigger -> ``SEG-n``; a trigger without one has none.
     dated: it lies under a date, not under ``-``. numbered: the order number is ORC-2, so ``NO_ORDER`` is a deviation.
     whole: the newest file replaces all that was said before. register: becomes a document unless a network decides
-    otherwise. class_code, type_code: what the document is called there.
+    otherwise (``apps.terminology`` holds what it decided, and the codes of the documents).
     """
 
     code: str
@@ -45,8 +44,6 @@ class DataType:
     numbered: bool
     whole: bool
     register: bool
-    class_code: str
-    type_code: str
 
 
 def _adt(
@@ -58,7 +55,6 @@ def _adt(
     *,
     dated: bool = True,
     register: bool = False,
-    codes: tuple[str, str] = ("34109-9", "34109-9"),
 ) -> DataType:
     """A row of movement: each trigger as (event, structure, field of the care date)."""
     triggers = [valid] if cancel is None else [valid, cancel]
@@ -73,14 +69,10 @@ def _adt(
         numbered=False,
         whole=not dated,
         register=register,
-        class_code=codes[0],
-        type_code=codes[1],
     )
 
 
-def _order(
-    code: str, ja: str, en: str, trigger: str, structure: str, care_date: str, register: bool, codes: tuple[str, str]
-) -> DataType:
+def _order(code: str, ja: str, en: str, trigger: str, structure: str, care_date: str, register: bool) -> DataType:
     return DataType(
         code=code,
         ja=ja,
@@ -92,19 +84,15 @@ def _order(
         numbered=code != "OMG-13",
         whole=False,
         register=register,
-        class_code=codes[0],
-        type_code=codes[1],
     )
 
-
-_REPORT, _PRESCRIPTION, _REQUEST, _RECORD, _CHART = "47045-0", "57833-6", "69730-0", "34109-9", "11503-0"
 
 DATA_TYPES: dict[str, DataType] = {
     row.code: row
     for row in (
         _adt(
             "ADT-00", "患者基本情報", "Patient demographics",
-            ("A08", _ADT_LONG, ""), ("A23", _ADT_SHORT, ""), dated=False, codes=(_RECORD, "51855-5"),
+            ("A08", _ADT_LONG, ""), ("A23", _ADT_SHORT, ""), dated=False,
         ),
         _adt(
             "ADT-01", "担当医の変更", "Attending physician",
@@ -118,13 +106,13 @@ DATA_TYPES: dict[str, DataType] = {
         _adt("ADT-22", "入院実施", "Admission", ("A01", _ADT_LONG, "PV1-44"), ("A11", _ADT_SHORT, "PV1-44")),
         _adt("ADT-31", "外出泊実施", "Leave", ("A21", _ADT_SHORT, "EVN-6"), ("A52", _ADT_SHORT, "EVN-6")),
         _adt("ADT-32", "外出泊帰院", "Return from leave", ("A22", _ADT_SHORT, "EVN-6"), ("A53", _ADT_SHORT, "PV2-47")),
-        _adt("ADT-41", "転科・転棟予定", "Planned transfer", ("A15", _ADT_SHORT, "PV2-8"), ("A26", _ADT_SHORT, "PV2-8")),
+        _adt("ADT-41", "転科転棟予定", "Transfer planned", ("A15", _ADT_SHORT, "PV2-8"), ("A26", _ADT_SHORT, "PV2-8")),
         _adt("ADT-42", "転科・転棟", "Transfer", ("A02", _ADT_SHORT, "EVN-6"), ("A12", _ADT_SHORT, "EVN-6")),
         _adt("ADT-51", "退院予定", "Planned discharge", ("A16", _ADT_LONG, "PV2-9"), ("A25", _ADT_SHORT, "PV2-9")),
         _adt("ADT-52", "退院実施", "Discharge", ("A03", _ADT_LONG, "PV1-45"), ("A13", _ADT_LONG, "PV1-45")),
         _adt(
             "ADT-61", "アレルギー情報", "Allergies",
-            ("A60", "MSH EVN PID [PV1 [PV2]] {+IAM}", ""), None, dated=False, register=True, codes=(_CHART, "48765-2"),
+            ("A60", "MSH EVN PID [PV1 [PV2]] {+IAM}", ""), None, dated=False, register=True,
         ),
         DataType(
             code="PPR-01", ja="病名情報", en="Problem list",
@@ -132,34 +120,33 @@ DATA_TYPES: dict[str, DataType] = {
                 "PPR^ZD1": "MSH PID [PV1 [PV2]] {+PRB [ZPR] {ZPD} {NTE} {ZI1} {OBX {NTE}} {ORC}}",
             },
             cancel={}, care_dates={}, dated=False, numbered=False, whole=True, register=True,
-            class_code=_CHART, type_code="11450-4",
         ),
         _order(
             "OMD", "食事オーダ", "Meal order", "OMD^O03",
-            "MSH PID {NTE} [PV1 [PV2]] [IN1] {AL1} {+ORC {TQ1} {ODS {NTE}}}", "ORC-9", False, (_REQUEST, _REQUEST),
+            "MSH PID {NTE} [PV1 [PV2]] [IN1] {AL1} {+ORC {TQ1} {ODS {NTE}}}", "ORC-9", False,
         ),
-        _order("OMP-01", "処方オーダ", "Prescription", "RDE^O11", _RDE, "ORC-9", True, (_PRESCRIPTION, _PRESCRIPTION)),
-        _order("OMP-11", "処方実施通知", "Dispensing", "RAS^O17", _RAS, "RXA-3", False, (_RECORD, "29549-3")),
-        _order("OMP-02", "注射オーダ", "Injection order", "RDE^O11", _RDE, "ORC-9", True, (_PRESCRIPTION, _PRESCRIPTION)),
-        _order("OMP-12", "注射実施通知", "Injection given", "RAS^O17", _RAS, "RXA-3", True, (_RECORD, "29549-3")),
+        _order("OMP-01", "処方オーダ", "Prescription", "RDE^O11", _RDE, "ORC-9", True),
+        _order("OMP-11", "処方実施通知", "Dispensing", "RAS^O17", _RAS, "RXA-3", False),
+        _order("OMP-02", "注射オーダ", "Injection order", "RDE^O11", _RDE, "ORC-9", True),
+        _order("OMP-12", "注射実施通知", "Injection given", "RAS^O17", _RAS, "RXA-3", True),
         _order(
             "OML-01", "検体検査オーダ", "Laboratory order", "OML^O33",
             "MSH PID {NTE} [PV1 [PV2]] [IN1] {AL1} {+SPM {OBX} {ORC {TQ1} {OBR {NTE} {OBX {NTE}}}}}",
-            "ORC-9", False, (_REQUEST, _REQUEST),
+            "ORC-9", False,
         ),
         _order(
             "OML-11", "検体検査結果", "Laboratory results", "OUL^R22",
             "MSH {NTE} PID {NTE} [PV1 [PV2]] {+SPM {OBX} {+OBR [ORC] {NTE} {TQ1} {OBX {NTE}}}}",
-            "SPM-17", True, (_REPORT, "11502-2"),
+            "SPM-17", True,
         ),
-        _order("OMG-01", "放射線検査オーダ", "Radiology order", "OMG^O19", _OMG, "ORC-9", False, (_REQUEST, "55115-0")),
-        _order("OMG-11", "放射線検査の実施通知", "Radiology done", "OMI^Z23", _OMI, "OBR-7", False, (_REPORT, "18748-4")),
-        _order("OMG-02", "内視鏡検査オーダ", "Endoscopy order", "OMG^O19", _OMG, "ORC-9", False, (_REQUEST, _REQUEST)),
-        _order("OMG-12", "内視鏡検査の実施通知", "Endoscopy done", "OMI^Z23", _OMI, "OBR-7", False, (_REPORT, "19805-1")),
-        _order("OMG-03", "生理検査オーダ", "Physiology order", "OMG^O19", _OMG, "ORC-9", False, (_REQUEST, _REQUEST)),
+        _order("OMG-01", "放射線検査オーダ", "Radiology order", "OMG^O19", _OMG, "ORC-9", False),
+        _order("OMG-11", "放射線検査の実施通知", "Radiology done", "OMI^Z23", _OMI, "OBR-7", False),
+        _order("OMG-02", "内視鏡検査オーダ", "Endoscopy order", "OMG^O19", _OMG, "ORC-9", False),
+        _order("OMG-12", "内視鏡検査の実施通知", "Endoscopy done", "OMI^Z23", _OMI, "OBR-7", False),
+        _order("OMG-03", "生理検査オーダ", "Physiology order", "OMG^O19", _OMG, "ORC-9", False),
         _order(
             "OMG-13", "生理検査結果通知", "Physiology results", "ORU^R01",
-            "MSH PID {NTE} [PV1 [PV2]] {+[ORC] OBR {NTE} {TQ1} {OBX {NTE}}}", "OBR-7", True, (_REPORT, _REPORT),
+            "MSH PID {NTE} [PV1 [PV2]] {+[ORC] OBR {NTE} {TQ1} {OBX {NTE}}}", "OBR-7", True,
         ),
     )
 }  # fmt: skip
