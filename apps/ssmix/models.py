@@ -59,7 +59,7 @@ class StorageRoot(models.Model):
     last_scan_at = models.DateTimeField(_("last scan"), null=True, blank=True, editable=False)
     last_full_at = models.DateTimeField(_("last full scan"), null=True, blank=True, editable=False)
     last_problem = models.CharField(_("last problem"), max_length=500, blank=True, editable=False)
-    lock_token = models.CharField(max_length=36, blank=True, editable=False)
+    lock_token = models.CharField(max_length=100, blank=True, editable=False)
     lock_until = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:

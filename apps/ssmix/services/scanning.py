@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import platform
 import time
 import uuid
 from collections import defaultdict
@@ -65,6 +66,7 @@ log = logging.getLogger("apps.ssmix")
 BATCH_FILES = 400
 BATCH_FOLDERS = 2000
 LOCK_TIME = timedelta(minutes=3)
+_HERE = platform.node()[:40]
 HEARTBEAT_SECONDS = 20
 RACY_NS = 2_000_000_000
 CONTENT_DEPTH = 6  # levels above the files of a content folder: 3 + 3 + id + date + type + folder
@@ -109,7 +111,7 @@ def is_due(root: StorageRoot, now: datetime, seconds: int) -> bool:
     """Whether a root has to be scanned now: it was asked for, or the pause since the last scan is over."""
     if not root.enabled or root.kind == StorageKind.TRANSACTION:
         return False
-    if root.lock_until is not None and root.lock_until > now:
+    if root.lock_until is not None and root.lock_until > now and not _is_abandoned(root.lock_token):
         return False
     return root.scan_requested or root.last_scan_at is None or now - root.last_scan_at >= timedelta(seconds=seconds)
 
@@ -123,13 +125,30 @@ def _full_is_due(root: StorageRoot) -> bool:
 
 
 def _acquire(root: StorageRoot) -> str:
-    token, now = str(uuid.uuid4()), timezone.now()
+    token, now = f"{_HERE}:{os.getpid()}:{uuid.uuid4().hex}", timezone.now()
     free = Q(lock_until__isnull=True) | Q(lock_until__lt=now)
+    holder = StorageRoot.objects.filter(pk=root.pk).values_list("lock_token", flat=True).first() or ""
+    if _is_abandoned(holder):
+        free |= Q(lock_token=holder)
     taken = StorageRoot.objects.filter(free, pk=root.pk).update(lock_token=token, lock_until=now + LOCK_TIME)
     if not taken:
         raise ScanRefusedError("The storage is being scanned by another process.")
     root.refresh_from_db()
     return token
+
+
+def _is_abandoned(token: str) -> bool:
+    """Whether a lock was held by a process of this machine that is no more: nobody has to wait for its end."""
+    host, _, rest = token.rpartition(":")[0].rpartition(":")
+    if host != _HERE or not rest.isdigit():
+        return False
+    try:
+        os.kill(int(rest), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _release(root: StorageRoot, token: str) -> None:
@@ -369,6 +388,8 @@ class _Run:
         _take(row, reading, first=first)
 
     def _reading(self, folder: bytes, row: Row, parsed: StorageName) -> Reading:
+        if self.extended:
+            self._keep_lock()  # a folder may hold gigabytes
         before = parsed.deviations + check_location(parsed, tuple(path_text(folder).split("/")))
         place = self._place_of(folder, row.name)
         if not self.extended:
@@ -599,6 +620,11 @@ class _Run:
                 self._hold()
                 self.scan.counts = dict(self.counts)
                 self.scan.save(update_fields=["cursor", "counts"])
+
+    def _keep_lock(self) -> None:
+        if time.monotonic() - self.beaten >= HEARTBEAT_SECONDS:
+            with transaction.atomic():
+                self._hold()
 
     def _report(self, done: int, total: int) -> None:
         self._steps = (done, total)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from apps.pix.models import LocalIdentifier, Person
 from apps.ssmix import queries, repository
@@ -362,6 +366,16 @@ def test_one_root_is_scanned_once_at_a_time_and_a_dead_scan_gives_way(storage: S
         scan(root)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE ssmix_storageroot SET lock_until = '2020-01-01 00:00:00+00:00'")
+    assert scan(root).counts["fed"] == 1
+
+
+def test_the_lock_of_a_killed_process_is_taken_over_at_once(storage: Storage, root: StorageRoot) -> None:
+    storage.demographics(P1)
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    StorageRoot.objects.filter(pk=root.pk).update(
+        lock_token=f"{scanning._HERE}:{child.pid}:x", lock_until=timezone.now() + timedelta(minutes=3)
+    )
     assert scan(root).counts["fed"] == 1
 
 
