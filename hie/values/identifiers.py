@@ -1,4 +1,4 @@
-"""Identifiers and who issued them: HL7 v2 CX and HD, HL7 v3 II, XDS patient and unique ids (ITI TF-3 table 4.2.3.1.7-2)."""
+"""Identifiers and who issued them: HL7 v2 CX and HD, HL7 v3 II, XDS ids (ITI TF-3 table 4.2.3.1.7-2)."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Insurance:
-    """A health insurance as IN1 carries it: 保険者番号, 記号, 番号, 枝番 as written, and its period (YYYYMMDD or "")."""
+    """A health insurance as IN1 has it: 保険者番号, 記号, 番号, 枝番 as written, its period (YYYYMMDD or "")."""
 
     insurer_number: str = ""
     symbol: str = ""
