@@ -2,9 +2,9 @@
 
 The cases of 3.21.4.2.2.8 and what makes them: people found (AA, OK); nobody (AA, NF: no matches); domains asked for
 that nobody knows (AE, AE, an ERR for each: UNKNOWN_DOMAIN raised at ``domain[n]``). A person who has no identifier
-in the domains asked for is left out. MSH-5 names the demographics source and comes back in MSH-3. A page of RCP-2 records ends
-with DSC; the next one is asked for by the same query with that DSC and a new MSH-10. What the network does not tell
-(its cap, parameters that narrow nothing) is announced by an ERR of severity W.
+in the domains asked for is left out. MSH-5 names the demographics source and comes back in MSH-3. A page of RCP-2
+records ends with DSC; the next one is asked for by the same query with that DSC and a new MSH-10. What the network does
+not tell (its cap, parameters that narrow nothing) is announced by an ERR of severity W.
 
 ITI-22 has the same query with a visit: ``visit_query``. Names of places that verbs raise with: ``PLACES``.
 """
