@@ -3,6 +3,10 @@
 A ``LocalIdentifier`` is one chart of one facility with what that facility says of the patient. Charts of one human
 stand under one ``Person``, which carries the regional id. ``MatchKey`` finds charts that a rule may join,
 ``Assertion`` keeps what was stated about two charts (a hospital's merge), ``LinkEvent`` keeps every change for ever.
+
+``NameKey``, ``TelephoneKey`` and ``AddressKey`` find charts by what is asked of a person (PDQ); ``Encounter`` and
+``Movement`` are the stays that facilities tell of (PAM); ``KeptAnswer`` pages a long answer; ``Subscription`` and
+``Notification`` are who is told of changed links, and what is still to be told.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ persons_joined = Signal()
 # Charts went from one person to another that stays a different person (a link was undone). Sent with
 # (identifiers: tuple[Identifier, ...], previous: str, current: str), regional ids, inside the transaction.
 records_moved = Signal()
+# Identifiers changed their person, number or state. Sent with (events: Sequence[LinkEvent]), inside the transaction.
+links_changed = Signal()
 
 
 class AppendOnly(models.QuerySet["Any"]):
@@ -31,6 +37,13 @@ class AppendOnly(models.QuerySet["Any"]):
     def update(self, **kwargs: Any) -> NoReturn:
         raise TypeError("The history of links is kept; rows are never changed.")
 
+    def bulk_create(self, objs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add rows and tell of them (``links_changed``): whoever writes history tells it."""
+        written = super().bulk_create(objs, *args, **kwargs)
+        if written:
+            links_changed.send(sender=self.model, events=written)
+        return written
+
 
 class Person(models.Model):
     """One human as the network knows them, under one regional id (``apps.ids``)."""
@@ -38,6 +51,7 @@ class Person(models.Model):
     class Status(models.TextChoices):
         ACTIVE = "active", _("active")
         SUBSUMED = "subsumed", _("joined with another")
+        REISSUED = "reissued", _("has a new regional id")
 
     regional = models.OneToOneField(
         "ids.RegionalIdentifier",
@@ -110,6 +124,7 @@ class LocalIdentifier(models.Model):
                 | models.Q(status="active", merged_into__isnull=True),
             ),
         )
+        indexes = (models.Index(name="pix_born", fields=("birth_date",), opclasses=("varchar_pattern_ops",)),)
 
     def __str__(self) -> str:
         return self.value
@@ -165,6 +180,7 @@ class LinkEvent(models.Model):
         JOINED = "joined", _("persons joined")
         MERGED = "merged", _("merged away")
         CHANGED = "changed", _("identifier changed")
+        REISSUED = "reissued", _("regional id issued anew")
 
     record = models.ForeignKey(
         LocalIdentifier, verbose_name=_("local identifier"), on_delete=models.PROTECT, related_name="events"
@@ -207,3 +223,279 @@ class FeedMessage(models.Model):
 
     def __str__(self) -> str:
         return self.key[:8]
+
+
+# --- finding people (PDQ). Keys are written by ``services.charts``, asked by ``queries.people``; PostgreSQL compares them
+# byte by byte (varchar_pattern_ops), as SQLite always does, so that a beginning is one range of the index.
+
+_BY_BYTES = ("varchar_pattern_ops",)
+
+
+class NameKey(models.Model):
+    """One representation of a chart's name as a search compares it (``queries.spelling``).
+
+    whole: family and given name without a gap. sound: what ``whole`` sounds like, across kana and Latin letters.
+    """
+
+    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="name_keys")
+    representation = models.CharField(max_length=11)
+    whole = models.CharField(max_length=255)
+    family = models.CharField(max_length=255)
+    given = models.CharField(max_length=255)
+    sound = models.CharField(max_length=255)
+
+    class Meta:
+        indexes = (
+            models.Index(name="pix_name_whole", fields=("whole",), opclasses=_BY_BYTES),
+            models.Index(name="pix_name_given", fields=("given",), opclasses=_BY_BYTES),
+            models.Index(name="pix_name_sound", fields=("sound",), opclasses=_BY_BYTES),
+        )
+
+    def __str__(self) -> str:
+        return self.representation
+
+
+class TelephoneKey(models.Model):
+    """One telephone number of a chart, digits alone."""
+
+    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="telephone_keys")
+    number = models.CharField(max_length=20)
+
+    class Meta:
+        indexes = (models.Index(name="pix_telephone", fields=("number",), opclasses=_BY_BYTES),)
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class AddressKey(models.Model):
+    """One address of a chart: postal code in digits, prefecture, city, and all that follows the prefecture."""
+
+    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="address_keys")
+    postal = models.CharField(max_length=20)
+    prefecture = models.CharField(max_length=40)
+    city = models.CharField(max_length=120)
+    place = models.CharField(max_length=255)
+    country = models.CharField(max_length=20)
+
+    class Meta:
+        indexes = (
+            models.Index(name="pix_postal", fields=("postal",), opclasses=_BY_BYTES),
+            models.Index(name="pix_city", fields=("city",), opclasses=_BY_BYTES),
+        )
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class KeptAnswer(models.Model):
+    """An answer of more than one page: who was found, in their order, for the node that asked and no other.
+
+    found: ``[regional id, chart row, score, [encounter rows]]`` of each person. position: how many the pages told so
+    far hold. domains: OIDs asked for. cap: ``DemographicsResult.cap``.
+    """
+
+    token = models.CharField(max_length=43, unique=True)
+    node_name = models.CharField(max_length=40)
+    query_id = models.CharField(max_length=255, blank=True)
+    query_raw = models.BinaryField()
+    found = models.JSONField()
+    domains = models.JSONField(default=list)
+    identified_only = models.BooleanField()
+    page_size = models.PositiveIntegerField()
+    position = models.PositiveIntegerField()
+    cap = models.PositiveIntegerField(default=0)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        indexes = (models.Index(name="pix_answer_of_query", fields=("query_id", "node_name")),)
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+# --- stays (PAM, ITI-31)
+
+
+class Encounter(models.Model):
+    """One stay or visit of a chart, as it stands after the movements told so far.
+
+    number and account: PV1-19 and PID-18 with the OID or namespace of their authority, "" where not told. visit: the
+    whole PV1 (``hie.values.demographics_queries.Visit``) as JSON; the columns beside it are what can be asked for.
+    """
+
+    class State(models.TextChoices):
+        PLANNED = "planned", _("planned")
+        OPEN = "open", _("open")
+        CLOSED = "closed", _("closed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    record = models.ForeignKey(
+        LocalIdentifier, verbose_name=_("local identifier"), on_delete=models.PROTECT, related_name="encounters"
+    )
+    state = models.CharField(_("state"), max_length=10, choices=State.choices)
+    number = models.CharField(_("visit number"), max_length=64, blank=True)
+    number_authority = models.CharField(max_length=64, blank=True)
+    account = models.CharField(_("account"), max_length=64, blank=True, db_index=True)
+    account_authority = models.CharField(max_length=64, blank=True)
+    patient_class = models.CharField(_("patient class"), max_length=4, blank=True)
+    ward = models.CharField(_("ward"), max_length=80, blank=True, db_index=True)
+    room = models.CharField(_("room"), max_length=80, blank=True)
+    bed = models.CharField(_("bed"), max_length=80, blank=True)
+    place = models.CharField(_("facility of the location"), max_length=80, blank=True)
+    hospital_service = models.CharField(_("hospital service"), max_length=80, blank=True)
+    visit = models.JSONField(default=dict)
+    admitted_at = models.CharField(_("admitted"), max_length=26, blank=True)
+    discharged_at = models.CharField(_("discharged"), max_length=26, blank=True)
+    changed_at = models.DateTimeField(_("last told"))
+
+    class Meta:
+        verbose_name = _("encounter")
+        verbose_name_plural = _("encounters")
+        indexes = (
+            models.Index(name="pix_encounter_of", fields=("record", "state")),
+            models.Index(name="pix_visit_number", fields=("number", "number_authority")),
+        )
+
+    def __str__(self) -> str:
+        return self.number or str(self.pk)
+
+
+class EncounterDoctor(models.Model):
+    """One doctor of an encounter in one role (``attending referring consulting admitting``), to be asked for."""
+
+    encounter = models.ForeignKey(Encounter, on_delete=models.CASCADE, related_name="doctors")
+    role = models.CharField(max_length=10)
+    code = models.CharField(max_length=80, blank=True)
+    family = models.CharField(max_length=255, blank=True)
+    given = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        indexes = (models.Index(name="pix_doctor", fields=("code", "role")),)
+
+    def __str__(self) -> str:
+        return self.role
+
+
+class Movement(models.Model):
+    """One movement within a stay. The newest that is in force is the current one; only it can be cancelled.
+
+    number, number_authority: ZBE-1, "" without the Historic Movement option. before: the encounter's state, visit and
+    times ahead of it, to which its cancellation returns. kind: name of ``EncounterKind``.
+    """
+
+    encounter = models.ForeignKey(Encounter, on_delete=models.CASCADE, related_name="movements")
+    kind = models.CharField(_("kind"), max_length=20)
+    number = models.CharField(_("movement id"), max_length=199, blank=True)
+    number_authority = models.CharField(max_length=64, blank=True)
+    starts_at = models.CharField(_("begins"), max_length=26, blank=True)
+    ends_at = models.CharField(_("ends"), max_length=26, blank=True)
+    ward = models.CharField(_("responsible ward"), max_length=80, blank=True)
+    nursing_ward = models.CharField(_("nursing ward"), max_length=80, blank=True)
+    cancelled = models.BooleanField(_("cancelled"), default=False)
+    visit = models.JSONField(default=dict)
+    before = models.JSONField(default=dict)
+    facility_code = models.CharField(_("sender"), max_length=10)
+    message_id = models.CharField(_("message"), max_length=199, blank=True)
+    at = models.DateTimeField(_("told"))
+
+    class Meta:
+        verbose_name = _("movement")
+        verbose_name_plural = _("movements")
+        indexes = (models.Index(name="pix_movement_number", fields=("number", "number_authority")),)
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+# --- who is told of changed links (ITI-10, 46, 64)
+
+
+class Subscription(models.Model):
+    """A consumer that is told when links change, or a registry that is told where documents go.
+
+    address: ``mllps://host:port`` (``mllp://`` on loopback) or the https URL of a SOAP endpoint. domains: OIDs of
+    interest, empty for all. next_attempt_at: not before then; put off after each failure. claimed_until: a worker is
+    at it.
+    """
+
+    class Kind(models.TextChoices):
+        PIX_V2 = "ITI-10", _("PIX update notification, HL7 v2 (ITI-10)")
+        PIX_V3 = "ITI-46", _("PIX update notification, HL7 v3 (ITI-46)")
+        LINK_CHANGE = "ITI-64", _("XAD-PID link change to a registry (ITI-64)")
+
+    node = models.ForeignKey(
+        "network.Node", verbose_name=_("node"), on_delete=models.PROTECT, related_name="index_subscriptions"
+    )
+    kind = models.CharField(_("notification"), max_length=6, choices=Kind.choices)
+    address = models.CharField(_("address"), max_length=500, help_text=_("mllps://host:port, or the https URL"))
+    domains = models.JSONField(
+        _("domains of interest"), default=list, blank=True, help_text=_("List of OIDs; empty for all domains.")
+    )
+    receiving_application = models.CharField(_("receiving application (MSH-5)"), max_length=180, blank=True)
+    receiving_facility = models.CharField(_("receiving facility (MSH-6)"), max_length=180, blank=True)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    last_problem = models.CharField(_("last problem"), max_length=300, blank=True, editable=False)
+    last_sent_at = models.DateTimeField(_("last acknowledged"), null=True, blank=True, editable=False)
+    next_attempt_at = models.DateTimeField(_("next attempt"), auto_now_add=True, db_index=True, editable=False)
+    claimed_until = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("subscription")
+        verbose_name_plural = _("subscriptions")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.node}"
+
+
+class Notification(models.Model):
+    """One thing that one subscriber is still to be told, or was; rows of one subscription are sent in their order.
+
+    person: whose identifiers are told (ITI-10, 46). record, previous, subsumed_*: the chart whose documents move, the
+    person it came from, and the chart number that was merged or renamed with it (ITI-64). What is told is read when
+    it is sent, so a consumer that was away learns what holds now. A person who changes again before that needs no
+    second row; from ``SENDING`` on they do.
+    """
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        SENDING = "sending", _("being sent")
+        SENT = "sent", _("acknowledged")
+        NOTHING = "nothing", _("nothing to tell")
+        DROPPED = "dropped", _("given up by an administrator")
+
+    subscription = models.ForeignKey(
+        Subscription, verbose_name=_("subscription"), on_delete=models.PROTECT, related_name="notifications"
+    )
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.WAITING)
+    person = models.ForeignKey(Person, verbose_name=_("person"), null=True, on_delete=models.PROTECT, related_name="+")
+    record = models.ForeignKey(
+        LocalIdentifier, verbose_name=_("local identifier"), null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    previous = models.ForeignKey(
+        Person, verbose_name=_("previous person"), null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    subsumed_authority = models.CharField(max_length=64, blank=True)
+    subsumed_value = models.CharField(_("merged number"), max_length=64, blank=True)
+    message_id = models.CharField(_("message"), max_length=64)
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)
+    problem = models.CharField(_("last problem"), max_length=300, blank=True)
+    changed_at = models.DateTimeField(_("changed"), db_index=True)
+    done_at = models.DateTimeField(_("done"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("notification")
+        verbose_name_plural = _("notifications")
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                name="pix_waiting_once", fields=("subscription", "person"), condition=models.Q(state="waiting")
+            ),
+        )
+        indexes = (
+            models.Index(name="pix_unsent", fields=("subscription", "id"), condition=models.Q(done_at__isnull=True)),
+        )
+
+    def __str__(self) -> str:
+        return self.message_id

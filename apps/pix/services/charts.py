@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from django.db import connection
+
 from apps.pix import matching
 from apps.pix.models import LocalIdentifier
+from apps.pix.queries.spelling import address_key, sound, spelled, telephone_digits
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.people import Address, Demographics, Insurance, NameParts, PersonName
 
@@ -56,6 +59,48 @@ def write_demographics(row: LocalIdentifier, told: Demographics) -> None:
         row.insurances = [asdict(each) for each in told.insurances]
     chart = chart_of(row)
     row.kanji_key, row.kana_key = chart.kanji, chart.kana
+
+
+def search_fields(row: LocalIdentifier) -> tuple[object, ...]:
+    """What the search keys are made of: they are written again where this has changed."""
+    names = [getattr(row, f"{each}_{part}") for each in REPRESENTATIONS for part in ("family", "given")]
+    return (*names, str(row.addresses), str(row.telephones))
+
+
+def write_search_keys(row: LocalIdentifier, *, anew: bool) -> None:
+    """Write the keys by which a saved chart is found (PDQ). anew: it has keys already, which are replaced.
+
+    A key holds at most 255 characters; an address that is longer is found by its beginning.
+    """
+    told = demographics_of(row)
+    names = []
+    for each in REPRESENTATIONS:
+        parts: NameParts = getattr(told.name, each)
+        family, given = spelled(parts.family), spelled(parts.given)
+        if family or given:
+            names.append((row.pk, each, family + given, family, given, sound(family + given)[:255]))
+    telephones = {(row.pk, telephone_digits(each)[:20]) for each in told.telephones}
+    addresses = {(row.pk, *_cut(address_key(each)), each.country[:20]) for each in told.addresses}
+    with connection.cursor() as cursor:
+        for table, columns, keys in (
+            ("pix_namekey", "record_id, representation, whole, family, given, sound", names),
+            ("pix_telephonekey", "record_id, number", sorted(telephones)),
+            ("pix_addresskey", "record_id, postal, prefecture, city, place, country", sorted(addresses)),
+        ):
+            if anew:
+                cursor.execute(f"DELETE FROM {table} WHERE record_id = %s", [row.pk])  # noqa: S608 - a constant
+            if keys:
+                marks = ", ".join(["%s"] * (columns.count(",") + 1))
+                rows = ", ".join([f"({marks})"] * len(keys))
+                insert = f"INSERT INTO {table} ({columns}) VALUES {rows}"  # noqa: S608 - constants and marks
+                cursor.execute(insert, [value for key in keys for value in key])
+
+
+_LONGEST_ADDRESS = (20, 40, 120, 255)
+
+
+def _cut(parts: tuple[str, ...]) -> list[str]:
+    return [part[:longest] for part, longest in zip(parts, _LONGEST_ADDRESS, strict=True)]
 
 
 def check_lengths(told: Demographics) -> None:

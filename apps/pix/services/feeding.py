@@ -20,7 +20,13 @@ from apps.network import queries as network
 from apps.pix.models import Assertion, FeedMessage, LinkEvent, LocalIdentifier
 from apps.pix.queries import regional_id_of
 from apps.pix.services import linking
-from apps.pix.services.charts import chart_of, check_lengths, write_demographics
+from apps.pix.services.charts import (
+    chart_of,
+    check_lengths,
+    search_fields,
+    write_demographics,
+    write_search_keys,
+)
 from apps.pix.services.linking import Cause
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import Identifier
@@ -210,6 +216,7 @@ def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> L
         )
         write_demographics(row, told)
         linking.enter(row, cause)
+        write_search_keys(row, anew=False)
         return row
     if row.status == MERGED:
         raise ExchangeError(
@@ -217,10 +224,12 @@ def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> L
             "The identifier was merged into another; send the surviving identifier.",
             "identifier",
         )
-    before = chart_of(row)
+    before, searched_before = chart_of(row), search_fields(row)
     write_demographics(row, told)
     row.last_seen = cause.at
     row.save(update_fields=_TOLD)
+    if search_fields(row) != searched_before:
+        write_search_keys(row, anew=True)
     if chart_of(row) != before:
         linking.reconsider(row, before, cause)
     return row

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.ids.models import RegionalIdentifier
 from apps.network.models import Facility
+from apps.network import queries as network
 from apps.pix import queries, services
 from apps.pix.models import (
     FeedMessage,
@@ -128,7 +129,7 @@ def test_a_later_update_links(joined: list[tuple[str, str]]) -> None:
     tell(CLINIC, "2", told=somebody())
     assert person_of(CLINIC, "2") == person_of(HOSPITAL, "1") == first
     assert joined == [(second, first)]
-    assert queries.regional_id_of(Identifier(second, queries.network.affinity_domain())) is None
+    assert queries.regional_id_of(Identifier(second, network.affinity_domain())) is None
     assert queries.surviving_of(second) == first
 
 

@@ -22,7 +22,7 @@ def regional_id_of(identifier: Identifier) -> str | None:
     """The regional id of the person whom an active chart number or regional id names; None where it is not known.
 
     The authority is known by its OID or its namespace. An identifier that was merged away or a regional id that was
-    subsumed is not known any more (ITI TF-2: 3.8.4.2). The regional id itself is an identifier of the affinity
+    subsumed or re-issued is not known any more (ITI TF-2: 3.8.4.2). The regional id itself is an identifier of the affinity
     domain (``settings.AFFINITY_DOMAIN_OID``).
     """
     oid, value = _canonical(identifier)
@@ -67,12 +67,12 @@ def identifiers_of(regional_id: str) -> tuple[Identifier, ...]:
 
 
 def surviving_of(regional_id: str) -> str | None:
-    """The active regional id that a subsumed one was joined into, through the whole chain; itself while active.
+    """The active regional id that a subsumed or re-issued one became, through the whole chain; itself while active.
 
-    For audit and for records that were written before a join. None where the id is unknown or was retired.
+    For audit and for records that were written before a join. None where the id is unknown.
     """
     row = Person.objects.filter(regional__value=regional_id).values_list("status", "surviving__regional__value").first()
-    while row is not None and row[0] == Person.Status.SUBSUMED:
+    while row is not None and row[0] != Person.Status.ACTIVE:
         regional_id = row[1]
         row = (
             Person.objects.filter(regional__value=regional_id)
@@ -132,12 +132,12 @@ def cross_references(query: CrossReferenceQuery, permit: Permit) -> CrossReferen
 def _known_domains(query: CrossReferenceQuery) -> frozenset[str]:
     """The OIDs of the domains asked for; empty for all. Raises one error for every domain that is not known."""
     findings = []
-    if _find(query.identifier.assigning_authority) is None:
+    if find_authority(query.identifier.assigning_authority) is None:
         detail = "The assigning authority of the identifier is not known here."
         findings.append(Finding(Reason.UNKNOWN_DOMAIN, detail, "identifier.authority"))
     oids = set()
     for number, domain in enumerate(query.domains, start=1):
-        authority = _find(domain)
+        authority = find_authority(domain)
         if authority is None:
             detail = f"The requested domain {number} is not known here."
             findings.append(Finding(Reason.UNKNOWN_DOMAIN, detail, f"domain[{number}]"))
@@ -182,13 +182,14 @@ def _key(known: _Known) -> tuple[str, str]:
 
 def _canonical(identifier: Identifier) -> tuple[str, str]:
     """OID and value as the tables hold them: the authority by either name, the value as its facility writes it."""
-    authority = _find(identifier.assigning_authority)
+    authority = find_authority(identifier.assigning_authority)
     oid = authority.oid if authority else identifier.oid
     owner = network.facility_of_authority(oid) if oid else None
     return oid, owner.patient_ids.comparable(identifier.value) if owner else identifier.value
 
 
-def _find(authority: AssigningAuthority) -> AssigningAuthority | None:
+def find_authority(authority: AssigningAuthority) -> AssigningAuthority | None:
+    """The authority that a message names by OID or namespace, complete; None where the network knows none."""
     if authority.oid == settings.AFFINITY_DOMAIN_OID:
         return network.affinity_domain()
     return network.authority(authority.oid or authority.namespace) if authority else None

@@ -1,0 +1,30 @@
+"""What is asked of the patient index. Every question reads; the verbs that change anything are in ``services``.
+
+cross_references   who is who: from an identifier to the person and back (ITI-9, 45, 83)
+people             who are the people of whom this is true? (ITI-21, 22, 47)
+spelling           one spelling for what is the same to a person who types
+"""
+
+from apps.pix.queries.cross_references import (
+    cross_references,
+    identifiers_of,
+    linked_with,
+    overview,
+    person_on,
+    regional_id_of,
+    subject_of,
+    subjects_of,
+    surviving_of,
+)
+
+__all__ = [
+    "cross_references",
+    "identifiers_of",
+    "linked_with",
+    "overview",
+    "person_on",
+    "regional_id_of",
+    "subject_of",
+    "subjects_of",
+    "surviving_of",
+]
