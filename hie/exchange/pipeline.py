@@ -63,8 +63,12 @@ def answer(transaction: Transaction, message: Any, connection: Connection) -> An
 def record_refusal(connection: Connection, error: ExchangeError) -> ExchangeError:
     """Keep the record of a message that no transaction could take; return the error that has to be answered."""
     trail = Trail(transaction=None, connection=connection)
-    with contextlib.suppress(ExchangeError):
+    try:
         trail.caller = _part("authenticate")(connection)
+    except ExchangeError:
+        pass  # a stranger's message is recorded as well, without a name
+    except Exception:
+        log.exception("the caller could not be established, record %s", trail.record_id)
     return _record_failure(trail, error)
 
 

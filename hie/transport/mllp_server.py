@@ -30,6 +30,7 @@ log = logging.getLogger("hie.transport.mllp")
 MOST_WAITING_FRAMES = 16
 IDLE_SECONDS = 600
 HANDSHAKE_SECONDS = 10
+STOP_SECONDS = 15
 READ_BYTES = 256 * 1024
 
 Answering = Callable[[bytes | ExchangeError, Connection], bytes]
@@ -93,6 +94,7 @@ class MllpServer:
         self._max_connections = max_connections
         self._reuse_port = reuse_port
         self._connections: set[asyncio.Task[None]] = set()
+        self._listening: set[asyncio.Task[None]] = set()  # those of them that wait for their peer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._ready = threading.Event()
@@ -137,10 +139,18 @@ class MllpServer:
         await self._stopping.wait()
         for server in servers:
             server.close()
-        for connection in self._connections:
-            connection.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._close_connections()
         self._pool.shutdown(wait=True)
+
+    async def _close_connections(self) -> None:
+        """End what waits for its peer at once, and what is being answered when its answer is sent."""
+        for connection in self._listening:
+            connection.cancel()
+        if self._connections:
+            _, late = await asyncio.wait(self._connections, timeout=STOP_SECONDS)
+            for connection in late:
+                connection.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _accept(self, door: MllpDoor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -154,13 +164,14 @@ class MllpServer:
             connection = _connection(door, writer)
             if door.ssl_context is not None:
                 connection = await self._secure(door.ssl_context, writer, connection)
-            await self._converse(reader, writer, connection)
+            await self._converse(task, reader, writer, connection)
         except (ConnectionError, TimeoutError, ssl.SSLError):
             log.info("%s: a connection from %s ended early", door.name, _remote(writer))
         except asyncio.CancelledError:
             log.debug("%s: closed by our own stop", door.name)
         finally:
             self._connections.discard(task)
+            self._listening.discard(task)
             writer.close()
 
     async def _secure(
@@ -176,17 +187,25 @@ class MllpServer:
         return replace(connection, certificate=certificate)
 
     async def _converse(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: Connection
+        self,
+        task: asyncio.Task[None],
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        connection: Connection,
     ) -> None:
+        assert self._stopping is not None
         frames = FrameReader(settings.MAX_MESSAGE_BYTES)
-        while True:
-            async with asyncio.timeout(IDLE_SECONDS):
-                received = await reader.read(READ_BYTES)
+        while not self._stopping.is_set():
+            self._listening.add(task)
+            received = await _next_bytes(reader)
+            self._listening.discard(task)
             found = frames.feed(received) if received else frames.close()
             for each in found:
                 answer = await self._in_pool(self._answer, each, connection)
                 writer.write(frame(answer))
                 await writer.drain()
+                if self._stopping.is_set():
+                    return
             if not received:
                 return
 
@@ -198,6 +217,15 @@ class MllpServer:
         except asyncio.CancelledError:
             await work  # a message that was begun is finished, whatever stops us
             raise
+
+
+async def _next_bytes(reader: asyncio.StreamReader) -> bytes:
+    """What comes next; b"" at the end, be it in order, by a reset or by silence: half a frame is recorded then."""
+    try:
+        async with asyncio.timeout(IDLE_SECONDS):
+            return await reader.read(READ_BYTES)
+    except (ConnectionError, TimeoutError, ssl.SSLError):
+        return b""
 
 
 def _with_connections_checked(function: Callable[..., bytes | None], *arguments: object) -> bytes | None:

@@ -6,6 +6,7 @@ import http.client
 import select
 import ssl
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -61,7 +62,7 @@ class SoapClient:
         if parts.scheme == "https" and ssl_context is None:
             raise ValueError("https needs a TLS context")
         self.url = url
-        self._path = parts.path or "/"
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         self._limits = limits
         self._spool = Spool(directory)
         self._connection: http.client.HTTPConnection = (
@@ -89,20 +90,49 @@ class SoapClient:
         """
         content = body if isinstance(body, SoapBody) else SoapBody((body,), attachments)
         envelope, message_id = write_request(action, self.url, content, assertion)
-        writer = write_multipart if mtom or content.attachments else write_inlined
-        outgoing = writer(envelope, content.attachments)
+        with self._answered(envelope, content.attachments, mtom) as response:
+            message = self._read(response)
+        return _checked(message, message_id, response.status)
+
+    def tell(self, action: str, body: SoapBody, *, assertion: bytes = b"", parameters: tuple[bytes, ...] = ()) -> None:
+        """Send a message that has no answer, such as ITI-53; it has arrived when this returns.
+
+        parameters: what the endpoint wants to find in the header. Raises FaultError, or CallError for anything but
+        an HTTP status of success.
+        """
+        envelope, _ = write_request(action, self.url, body, assertion, reply_to="", parameters=parameters)
+        self.deliver(envelope)
+
+    def deliver(self, envelope: bytes, attachments: tuple[Attachment, ...] = (), *, mtom: bool = False) -> None:
+        """Send an envelope that is ready, such as an answer to a ReplyTo of its own; like ``tell``."""
+        with self._answered(envelope, attachments, mtom) as response:
+            kind = media_type(response.headers.get("Content-Type", ""))[0]
+            if kind == "application/soap+xml" or kind == "multipart/related":
+                fault = read_fault(self._read(response).body)
+            else:
+                self._all_of(self._pieces(response))
+                fault = None
+        if fault is not None:
+            raise FaultError(fault, response.status)
+        if not 200 <= response.status < 300:
+            raise CallError(f"HTTP {response.status}: the message was not taken.", response.status)
+
+    @contextmanager
+    def _answered(
+        self, envelope: bytes, attachments: tuple[Attachment, ...], mtom: bool
+    ) -> Iterator[http.client.HTTPResponse]:
+        """The answer to a message; what goes wrong until it is read ends the connection and is a CallError."""
+        outgoing = (write_multipart if mtom or attachments else write_inlined)(envelope, attachments)
         headers = {"Content-Type": outgoing.content_type, "Content-Length": str(outgoing.length)}
         self.last_request = self.last_response = b""
         try:
-            response = self._exchange(self._noting(outgoing.pieces), headers)
-            message = self._read(response)
+            yield self._exchange(self._noting(outgoing.pieces), headers)
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise CallError(f"No answer from {self.url}: {error}") from error
         except ExchangeError as error:
             self._connection.close()
             raise CallError(f"The answer cannot be read: {error.detail}") from error
-        return _checked(message, message_id, response.status)
 
     def discard(self) -> None:
         """Remove the documents of earlier answers that nobody has moved away."""

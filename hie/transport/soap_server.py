@@ -3,6 +3,20 @@
 Between the socket and the pipeline stand three questions: is it HTTP as it has to be (else a problem document), is it
 SOAP as it has to be (else a fault), and which transaction does its wsa:Action name? The answer comes in the encoding of
 the request, MTOM or plain. Whatever is refused here is recorded by the pipeline before the refusal leaves.
+
+An answer may be wanted elsewhere: a wsa:ReplyTo with an address of its own (ITI TF-2: V.3, asynchronous web services).
+The order then is: may we write to that address? answer the request (work and audit record are durable), hand the
+answer to an outbox (durable too), say 202. Whoever has the 202 gets the answer; whoever has not, sends the request
+again, which finds its work done. Faults are never sent elsewhere: they say that nothing was accepted, on the
+connection that is there. What an app provides, by dotted path in ``settings.EXCHANGE``:
+
+``later(url, action, envelope, attachments, *, mtom)``: keep the envelope (bytes), with its attachments
+(``tuple[Attachment, ...]``, files that it has to hold on to), until it has been delivered; return when it is durable.
+``reachable(connection, url) -> bool``: whether the caller's node has registered this address for its answers. Asked
+before anything else is done. No address is ever called because a message names it (server-side request forgery).
+Without both of them every ReplyTo has to be anonymous.
+
+A door without a response action is one way (ITI-53, ITI-54): its ReplyTo means nothing, and 202 is all that is said.
 """
 
 from __future__ import annotations
@@ -14,9 +28,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import close_old_connections
+from django.utils.module_loading import import_string
 
 from hie.exchange import pipeline, registry
 from hie.exchange.connection import Connection
@@ -79,13 +95,18 @@ def handle(service: str, headers: Mapping[str, str], pieces: Iterable[bytes], co
     try:
         _check_http(service, headers)
         message = _read(headers["content-type"], pieces, spool)
-        transaction = _transaction_of(service, message)
         if message.assertion:
             connection = replace(connection, assertion=message.assertion)
+        transaction = _transaction_of(service, message)
+        assert isinstance(transaction.door, Soap)
+        reply_to = _reply_to(message, connection) if transaction.door.response_action else ""
         body = pipeline.answer(_with_faults(transaction), message, connection)
         if isinstance(body, SoapFault):
             return _fault(body, message, mtom)
-        assert isinstance(transaction.door, Soap)
+        if not transaction.door.response_action:
+            return _ACCEPTED
+        if reply_to:
+            return _answer_later(reply_to, transaction.door, message, body, mtom)
         return _send(200, write_answer(transaction.door.response_action, message.message_id, body), body, mtom)
     except _HttpRefusal as refusal:
         return _refuse_http(refusal, connection)
@@ -183,10 +204,6 @@ def _transaction_of(service: str, message: SoapMessage) -> Transaction:
         raise missing_header("Action")
     if not message.message_id:
         raise missing_header("MessageID")
-    for name, address in (("ReplyTo", message.reply_to), ("FaultTo", message.fault_to)):
-        if address not in ("", ANONYMOUS):
-            detail = f"wsa:{name} has to be {ANONYMOUS}: the answer comes on the same connection."
-            raise invalid_header(name, detail, "wsa:OnlyAnonymousAddressSupported")
     transaction = registry.for_action(service, message.action)
     if transaction is None:
         detail = "The wsa:Action is not supported at this service."
@@ -200,6 +217,56 @@ def _transaction_of(service: str, message: SoapMessage) -> Transaction:
     return transaction
 
 
+def _reply_to(message: SoapMessage, connection: Connection) -> str:
+    """Where the answer is wanted, if not on this connection: an address that the caller's node has registered.
+
+    A FaultTo of the same address is granted with it, though our faults come on the connection; any other is refused.
+    """
+    address = "" if message.reply_to == ANONYMOUS else message.reply_to
+    if message.fault_to not in ("", ANONYMOUS, address):
+        detail = f"wsa:FaultTo has to be {ANONYMOUS}: faults come on the same connection."
+        raise invalid_header("FaultTo", detail, "wsa:OnlyAnonymousAddressSupported")
+    if not address:
+        return ""
+    if not {"later", "reachable"} <= settings.EXCHANGE.keys():
+        detail = f"wsa:ReplyTo has to be {ANONYMOUS}: the answer comes on the same connection."
+        raise invalid_header("ReplyTo", detail, "wsa:OnlyAnonymousAddressSupported")
+    if not _is_url(address) or not _part("reachable")(connection, address):
+        detail = f"wsa:ReplyTo has to be {ANONYMOUS}, or an address registered here for the answers to your system."
+        raise invalid_header("ReplyTo", detail, "wsa:OnlyAnonymousAddressSupported")
+    return address
+
+
+def _is_url(address: str) -> bool:
+    try:
+        return urlsplit(address).scheme in ("http", "https")
+    except ValueError:
+        return False
+
+
+@cache
+def _part(name: str) -> Any:
+    """What an app provides for later answers, named by dotted path in ``settings.EXCHANGE``."""
+    return import_string(settings.EXCHANGE[name])
+
+
+def _answer_later(url: str, door: Soap, message: SoapMessage, body: SoapBody, mtom: bool) -> HttpAnswer:
+    """Hand the answer to the outbox. Only what is durable there is acknowledged; else the sender has to come again."""
+    _check_files(body)
+    action = door.response_action
+    envelope = write_answer(action, message.message_id, body, to=url, parameters=message.reply_parameters)
+    try:
+        _part("later")(url, action, envelope, body.attachments, mtom=mtom)
+    except Exception:
+        log.exception("an answer for later could not be kept")
+        detail = "The answer could not be kept for its ReplyTo; send the message again."
+        raise ExchangeError(Reason.BUSY, detail) from None
+    return _ACCEPTED
+
+
+_ACCEPTED = HttpAnswer(202, (("Content-Length", "0"),), ())
+
+
 def _fault(error: ExchangeError, message: SoapMessage | None, mtom: bool) -> HttpAnswer:
     fault = SoapFault.of(error)
     envelope = write_fault(fault, message.message_id if message else "")
@@ -209,11 +276,16 @@ def _fault(error: ExchangeError, message: SoapMessage | None, mtom: bool) -> Htt
 
 
 def _send(status: int, envelope: bytes, body: SoapBody, mtom: bool) -> HttpAnswer:
-    """The answer in the encoding of the request. A file that is gone is noticed while a fault can still be sent."""
+    """The answer in the encoding of the request."""
+    _check_files(body)
+    return _answer(status, (write_multipart if mtom else write_inlined)(envelope, body.attachments))
+
+
+def _check_files(body: SoapBody) -> None:
+    """A file that is gone is noticed while a fault can still be sent."""
     for attachment in body.attachments:
         if attachment.path.stat().st_size != attachment.size:
             raise OSError("a document is not as long as its record says")
-    return _answer(status, (write_multipart if mtom else write_inlined)(envelope, body.attachments))
 
 
 def _answer(status: int, outgoing: Outgoing) -> HttpAnswer:

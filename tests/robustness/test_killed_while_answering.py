@@ -155,7 +155,7 @@ def _check(note, records, mark):
 
 
 def test_nothing_is_left_behind_that_grows(survived):
-    """What lay in the spool of a killed process is not the registry's; each kill leaves few files, never the store's."""
+    """A document that was kept and not registered when the kill came stays; there are few of them a kill."""
     region, _, providing = survived
     store = region.directory / "documents"
     kept = sum(path.is_file() for path in (store / "sha256").rglob("*"))

@@ -33,8 +33,8 @@ LEFT_BEHIND = {
     "events": "SELECT kind, authority_oid, value, rule, facility_code FROM pix_linkevent",
     "documents": "SELECT e.unique_id, e.hash, e.size, e.status, e.title, e.type_code, e.service_start_time, c.locator"
     " FROM xds_documententry e JOIN xds_content c ON c.id = e.content_id",
-    "relations": "SELECT a.association_type, s.unique_id, t.unique_id FROM xds_association a"
-    " JOIN xds_documententry s ON s.entry_uuid = a.source_uuid"
+    "relations": "SELECT a.association_type, s.unique_id, t.unique_id FROM xds_documententry s"
+    " JOIN xds_association a ON a.source_uuid = s.entry_uuid"
     " JOIN xds_documententry t ON t.entry_uuid = a.target_uuid",
     "members": "SELECT e.unique_id FROM xds_submissionset s"
     " JOIN xds_association a ON a.source_uuid = s.entry_uuid"
@@ -58,31 +58,37 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scanned]:
     with prepared_region() as undisturbed, prepared_region() as killed:
         made = ("make_storage", str(storages), "--facility", HOSPITAL, "--patients", str(PATIENTS), "--seed", "7")
         undisturbed.run("manage.py", *made)
-        newer = _newest_versions(storages / HOSPITAL)
+        (storages / "later").mkdir()
+        changes = _changes(storages / HOSPITAL, storages / "later")
         for region in (undisturbed, killed):
             path = str(storages / HOSPITAL)
             region.run("manage.py", "add_storage", HOSPITAL, path, "--quiet-seconds", "0")
-        _move(newer, storages / HOSPITAL, storages / "later")
+        for before, after in changes:
+            after.rename(before)
         under_way = _scan_both(undisturbed, killed, storages)
-        _move(newer, storages / "later", storages / HOSPITAL)
+        for before, after in changes:
+            before.rename(after)
         under_way += _scan_both(undisturbed, killed, storages)
         print(f"\n{KILLS} kills, {under_way} of them inside a scan")
         yield Scanned(undisturbed, killed, under_way)
 
 
-def _newest_versions(root: Path) -> list[Path]:
-    """The last version of every key that has several: patient, date, type and order are the first parts of a name."""
+def _changes(root: Path, later: Path) -> list[tuple[Path, Path]]:
+    """What happens to a storage when each key's last version comes: (before, after) of the files that move.
+
+    The last version comes from ``later``; the one before it gets the flag 0 of what is superseded.
+    """
     versions = defaultdict(list)
     for path in root.rglob("*"):
         if path.is_file():
-            versions[path.parent, *path.name.split("_")[:4]].append(path.relative_to(root))
-    return [max(each) for each in versions.values() if len(each) > 1]
-
-
-def _move(files: list[Path], source: Path, target: Path) -> None:
-    for path in files:
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
-        (source / path).rename(target / path)
+            versions[path.parent, *path.name.split("_")[:4]].append(path)
+    changes = []
+    for each in versions.values():
+        *others, last = sorted(each)
+        if others and others[-1].name.endswith("_0"):
+            changes.append((later / last.name, last))
+            changes.append((others[-1].with_name(others[-1].name[:-1] + "1"), others[-1]))
+    return changes
 
 
 def _scan_both(undisturbed: Region, killed: Region, place: Path) -> int:
