@@ -56,11 +56,11 @@ def _execute(request: Any, _permit: Permit) -> Any:
     return request
 
 
-def _transaction(action: str) -> Transaction:
+def _transaction(action: str, response_action: str) -> Transaction:
     return Transaction(
         number="ITI-0",
         name="Echo",
-        door=Soap("test", action, f"{action}Response"),
+        door=Soap("test", action, response_action),
         codec=EchoCodec(),
         subject=lambda request: (),
         access=Access.FIND,
@@ -69,8 +69,28 @@ def _transaction(action: str) -> Transaction:
     )
 
 
-ECHO, FETCH = "urn:test:Echo", "urn:test:Fetch"
-_BY_ACTION = {("test", action): _transaction(action) for action in (ECHO, FETCH)}
+ECHO, FETCH, TELL = "urn:test:Echo", "urn:test:Fetch", "urn:test:Tell"
+_BY_ACTION = {("test", action): _transaction(action, f"{action}Response") for action in (ECHO, FETCH)}
+_BY_ACTION[("test", TELL)] = _transaction(TELL, "")
+
+# What the doors hand over to be delivered later: (url, action, envelope, attachments, mtom).
+KEPT: list[tuple[str, str, bytes, tuple[Attachment, ...], bool]] = []
+REGISTERED = "https://peer.example/answers"
+
+
+def later(url: str, action: str, envelope: bytes, attachments: tuple[Attachment, ...], *, mtom: bool) -> None:
+    """An outbox that only remembers."""
+    KEPT.append((url, action, envelope, attachments, mtom))
+
+
+def full(url: str, action: str, envelope: bytes, attachments: tuple[Attachment, ...], *, mtom: bool) -> None:
+    """An outbox that can keep nothing."""
+    raise OSError("no space")
+
+
+def reachable(connection: Connection, url: str) -> bool:
+    """Nodes of this network have one registered address."""
+    return url == REGISTERED
 
 
 def _authenticate(connection: Connection) -> Caller:

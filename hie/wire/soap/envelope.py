@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,10 @@ _MUST_UNDERSTAND, _ROLE = f"{{{SOAP}}}mustUnderstand", f"{{{SOAP}}}role"
 _SECURITY, _ASSERTION = f"{{{WSSE}}}Security", f"{{{SAML}}}Assertion"
 _ADDRESSES = {f"{{{WSA}}}{name}": name for name in ("ReplyTo", "FaultTo", "From")}
 _TEXTS = {f"{{{WSA}}}{name}": name for name in ("Action", "MessageID", "To", "RelatesTo")}
+_REPLY_TO, _PARAMETERS = f"{{{WSA}}}ReplyTo", f"{{{WSA}}}ReferenceParameters"
+_IS_PARAMETER = f"{{{WSA}}}IsReferenceParameter"
+_NOT_PARAMETERS = frozenset((SOAP, SOAP_1_1, WSA, WSSE))
+_MOST_PARAMETERS, _MOST_PARAMETER_BYTES = 16, 8192
 _UNDERSTOOD = frozenset((*_ADDRESSES, *_TEXTS, _SECURITY))
 
 # Roles that are ours (SOAP 1.2 part 1 section 2.2); a header for another node is not ours to judge.
@@ -44,11 +49,12 @@ class SoapMessage:
     """A SOAP message as read: what a codec's ``read_request`` gets, and what a client gets back as the answer.
 
     action, message_id, to, reply_to, relates_to: the WS-Addressing headers as text, "" where absent (reply_to and
-    fault_to: the Address). body: the one child of the SOAP body. assertion: the bytes of the saml:Assertion in
-    wsse:Security, or b"". attachments: Content-ID without angle brackets -> the spooled content. mtom: it came as
-    multipart/related. spool: owns the files of the message, those of content that stands inline as base64 too
-    (a codec reads both with ``mtom.content_of``); they are removed when the message has been answered, so whoever wants
-    to keep one moves or links it.
+    fault_to: the Address). reply_parameters: what the ReplyTo wants to find in the header of the answer. body: the one
+    child of the SOAP body. assertion: the bytes of the saml:Assertion in wsse:Security, or b"". attachments: Content-ID
+    without angle brackets -> the spooled content. mtom: it came as multipart/related. spool: owns the files of the
+    message, those of content that stands inline as base64 too (a codec reads both with ``mtom.content_of``); they are
+    removed when the message has been answered, so whoever wants to keep one
+    moves or links it.
     """
 
     action: str
@@ -62,6 +68,7 @@ class SoapMessage:
     attachments: Mapping[str, Content] = field(default_factory=dict)
     mtom: bool = False
     spool: Spool | None = None
+    reply_parameters: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +108,7 @@ def read_envelope(
     if root.tag != _ENVELOPE:
         raise _no_envelope(root)
     header, body = _children_of(root)
-    fields, assertion = _read_header(header)
+    fields, assertion, parameters = _read_header(header)
     return SoapMessage(
         action=fields.get("Action", ""),
         message_id=fields.get("MessageID", ""),
@@ -114,22 +121,59 @@ def read_envelope(
         attachments=attachments or {},
         mtom=attachments is not None,
         spool=spool,
+        reply_parameters=parameters,
     )
 
 
-def write_answer(action: str, relates_to: str, body: SoapBody) -> bytes:
-    """The envelope of an answer: Action with mustUnderstand, and RelatesTo where the request had a MessageID."""
-    return _envelope(action, _answer_headers(relates_to), body.parts)
+def write_answer(
+    action: str, relates_to: str, body: SoapBody, *, to: str = "", parameters: tuple[bytes, ...] = ()
+) -> bytes:
+    """The envelope of an answer: Action with mustUnderstand, and RelatesTo where the request had a MessageID.
+
+    to, parameters: of an answer that is sent to a ReplyTo of its own: its Address and ``reply_parameters``.
+    """
+    addressed = f"<wsa:To>{escape(to)}</wsa:To>" if to else ""
+    return _envelope(action, _answer_headers(relates_to) + addressed + _joined(parameters), body.parts)
 
 
-def write_request(action: str, to: str, body: SoapBody, assertion: bytes = b"") -> tuple[bytes, str]:
-    """The envelope of a request for a synchronous answer, and its MessageID."""
+def write_request(
+    action: str,
+    to: str,
+    body: SoapBody,
+    assertion: bytes = b"",
+    *,
+    reply_to: str = ANONYMOUS,
+    parameters: tuple[bytes, ...] = (),
+) -> tuple[bytes, str]:
+    """The envelope of a request, and its MessageID.
+
+    reply_to: where the answer shall go, "" for a message that has none; by default it comes on the same connection.
+    parameters: what the endpoint's reference wants to find in the header (``read_parameters``).
+    """
     message_id = new_uuid_urn()
-    headers = (
-        f"<wsa:MessageID>{message_id}</wsa:MessageID><wsa:To>{escape(to)}</wsa:To>"
-        f"<wsa:ReplyTo><wsa:Address>{ANONYMOUS}</wsa:Address></wsa:ReplyTo>"
-    )
+    reply = f"<wsa:ReplyTo><wsa:Address>{escape(reply_to)}</wsa:Address></wsa:ReplyTo>" if reply_to else ""
+    headers = f"<wsa:MessageID>{message_id}</wsa:MessageID><wsa:To>{escape(to)}</wsa:To>{reply}{_joined(parameters)}"
     return _envelope(action, headers, body.parts, _security(assertion)), message_id
+
+
+def read_parameters(reference: etree._Element) -> tuple[bytes, ...]:
+    """The wsa:ReferenceParameters of an endpoint reference, as whoever writes to it has to repeat them in the header.
+
+    Each is serialised with its namespaces and marked as what it is (SOAP binding section 2.2). Raises SoapFault where
+    they would speak as a header of SOAP, addressing or security, or are more than an address needs.
+    """
+    found = []
+    for each in reference.iterfind(f"{_PARAMETERS}/*"):
+        if etree.QName(each).namespace in _NOT_PARAMETERS:
+            detail = "wsa:ReferenceParameters must not be headers of SOAP, WS-Addressing or WS-Security."
+            raise invalid_header("ReplyTo", detail, "wsa:InvalidAddress")
+        copy = deepcopy(each)
+        copy.set(_IS_PARAMETER, "true")
+        found.append(etree.tostring(copy, with_tail=False))
+    if len(found) > _MOST_PARAMETERS or sum(map(len, found)) > _MOST_PARAMETER_BYTES:
+        detail = f"wsa:ReferenceParameters have to be at most {_MOST_PARAMETERS}, of {_MOST_PARAMETER_BYTES} bytes."
+        raise invalid_header("ReplyTo", detail, "wsa:InvalidAddress")
+    return tuple(found)
 
 
 def write_fault(fault: SoapFault, relates_to: str = "") -> bytes:
@@ -142,6 +186,10 @@ def write_fault(fault: SoapFault, relates_to: str = "") -> bytes:
 def _answer_headers(relates_to: str) -> str:
     related = f"<wsa:RelatesTo>{escape(relates_to)}</wsa:RelatesTo>" if relates_to else ""
     return f"<wsa:MessageID>{new_uuid_urn()}</wsa:MessageID>{related}"
+
+
+def _joined(parameters: tuple[bytes, ...]) -> str:
+    return b"".join(parameters).decode("ascii")
 
 
 def _no_envelope(root: etree._Element) -> SoapFault | ExchangeError:
@@ -160,8 +208,9 @@ def _children_of(root: etree._Element) -> tuple[etree._Element | None, etree._El
     return header, children[0]
 
 
-def _read_header(header: etree._Element | None) -> tuple[dict[str, str], bytes]:
+def _read_header(header: etree._Element | None) -> tuple[dict[str, str], bytes, tuple[bytes, ...]]:
     fields: dict[str, str] = {}
+    parameters: tuple[bytes, ...] = ()
     unknown: list[str] = []
     assertion = b""
     for block in header if header is not None else ():
@@ -172,6 +221,8 @@ def _read_header(header: etree._Element | None) -> tuple[dict[str, str], bytes]:
             _read_field(fields, _TEXTS[tag], block, block.text)
         elif tag in _ADDRESSES:
             _read_field(fields, _ADDRESSES[tag], block, block.findtext(f"{{{WSA}}}Address"))
+            if tag == _REPLY_TO and len(block) > 1:
+                parameters = read_parameters(block)
         elif tag == _SECURITY:
             assertion = _only_assertion(block, assertion)
         elif block.get(_MUST_UNDERSTAND, "").strip() in _TRUE:
@@ -179,7 +230,7 @@ def _read_header(header: etree._Element | None) -> tuple[dict[str, str], bytes]:
     if unknown:
         detail = "A header with mustUnderstand is not understood here; NotUnderstood names it."
         raise SoapFault("MustUnderstand", detail, not_understood=tuple(unknown))
-    return fields, assertion
+    return fields, assertion, parameters
 
 
 def _read_field(fields: dict[str, str], name: str, block: etree._Element, text: str | None) -> None:

@@ -38,6 +38,8 @@ class SoapFault(ExchangeError):  # noqa: N818 - the standard's word
     code: ``Sender``, ``Receiver``, ``MustUnderstand`` or ``VersionMismatch``. subcodes: prefixed names (wsa, wsse),
     each inside the one before. problem_header: local name of the addressing header at fault. problem_action: the action
     that nobody serves. not_understood: Clark names of mandatory headers. soap_1_1: the message came in SOAP 1.1.
+    element: what another standard wants in soap:Detail, serialised with its namespaces; fault_action: the wsa:Action
+    that goes with it, or "" for that of SOAP or WS-Addressing.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class SoapFault(ExchangeError):  # noqa: N818 - the standard's word
         problem_action: str = "",
         not_understood: tuple[str, ...] = (),
         soap_1_1: bool = False,
+        element: bytes = b"",
+        fault_action: str = "",
     ) -> None:
         super().__init__(reason, detail, f"wsa:{problem_header}" if problem_header else "")
         self.code = code
@@ -58,6 +62,8 @@ class SoapFault(ExchangeError):  # noqa: N818 - the standard's word
         self.problem_action = problem_action
         self.not_understood = not_understood
         self.soap_1_1 = soap_1_1
+        self.element = element
+        self.fault_action = fault_action
 
     @classmethod
     def of(cls, error: ExchangeError) -> SoapFault:  # type: ignore[override]
@@ -77,6 +83,8 @@ class SoapFault(ExchangeError):  # noqa: N818 - the standard's word
     @property
     def action(self) -> str:
         """The wsa:Action of the message that carries it."""
+        if self.fault_action:
+            return self.fault_action
         return _ACTION_OF_ADDRESSING if self.subcodes[:1] and self.subcodes[0].startswith("wsa:") else _ACTION_OF_SOAP
 
     def headers(self) -> bytes:
@@ -106,6 +114,8 @@ class SoapFault(ExchangeError):  # noqa: N818 - the standard's word
             problem = f"<wsa:ProblemAction><wsa:Action>{escape(self.problem_action)}</wsa:Action></wsa:ProblemAction>"
         elif self.problem_header:
             problem = f"<wsa:ProblemHeaderQName>wsa:{self.problem_header}</wsa:ProblemHeaderQName>"
+        elif self.element:
+            problem = self.element.decode()
         else:
             return ""
         return f"<soap:Detail>{problem}</soap:Detail>"
@@ -128,11 +138,15 @@ def write_fault_1_1(fault: SoapFault) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFault:
-    """A fault as a partner sent it: local names of code and subcodes, and the first reason text."""
+    """A fault as a partner sent it: local names of code and subcodes, the first reason text.
+
+    details: the local names of the elements in soap:Detail.
+    """
 
     code: str
     subcodes: tuple[str, ...]
     text: str
+    details: tuple[str, ...] = ()
 
 
 def read_fault(body: etree._Element) -> ReceivedFault | None:
@@ -141,4 +155,5 @@ def read_fault(body: etree._Element) -> ReceivedFault | None:
         return None
     values = [(value.text or "").strip().rpartition(":")[2] for value in body.iter(f"{{{SOAP}}}Value")]
     text = body.findtext(f"{{{SOAP}}}Reason/{{{SOAP}}}Text") or ""
-    return ReceivedFault(values[0] if values else "", tuple(values[1:]), text.strip())
+    details = tuple(etree.QName(each).localname for each in body.iterfind(f"{{{SOAP}}}Detail/*"))
+    return ReceivedFault(values[0] if values else "", tuple(values[1:]), text.strip(), details)
