@@ -268,7 +268,13 @@ SUBMISSION_SET = Model(
             *_times("$XDSSubmissionSetSubmissionTime", "submission_time"),
             least=1,
         ),
-        _slot("intended_recipients", "intendedRecipient", values.intended_recipient, most=None),
+        _slot(
+            "intended_recipients",
+            "intendedRecipient",
+            values.intended_recipient,
+            Parameter("$XDSSubmissionSetIntendedRecipient", "intended_recipients", Kind.PATTERN),
+            most=None,
+        ),
         _TITLE,
         _COMMENTS,
         Attribute(

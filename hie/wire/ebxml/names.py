@@ -7,6 +7,7 @@ RS = "urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0"
 LCM = "urn:oasis:names:tc:ebxml-regrep:xsd:lcm:3.0"
 QUERY = "urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0"
 XDSB = "urn:ihe:iti:xds-b:2007"
+RMD = "urn:ihe:iti:rmd:2017"
 XOP = "http://www.w3.org/2004/08/xop/include"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 

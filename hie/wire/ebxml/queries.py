@@ -34,7 +34,7 @@ class Query:
     """One stored query.
 
     required, optional: slot names. many: those that take several values. one_of: exactly one of these has to come.
-    at_least_one_of: one or more of these has to come.
+    at_least_one_of: one or more of these has to come. multi_patient: asked by ITI-51, not by ITI-18.
     """
 
     query_id: str
@@ -44,6 +44,7 @@ class Query:
     many: frozenset[str] = frozenset()
     one_of: tuple[str, ...] = ()
     at_least_one_of: tuple[str, ...] = ()
+    multi_patient: bool = False
 
     @property
     def names(self) -> frozenset[str]:
@@ -176,6 +177,7 @@ _ALL = (
         _FIND_ENTRIES,
         frozenset((*_ENTRY_MANY, f"{_ENTRY}PatientId")),
         at_least_one_of=_PATIENT_OR_CODES,
+        multi_patient=True,
     ),
     Query(
         "urn:uuid:50d3f5ac-39a2-11de-a1ca-b366239e58df",
@@ -184,6 +186,7 @@ _ALL = (
         _of(_FOLDER, "LastUpdateTimeFrom LastUpdateTimeTo"),
         frozenset(_of(_FOLDER, "Status CodeList PatientId")),
         at_least_one_of=_of(_FOLDER, "PatientId CodeList"),
+        multi_patient=True,
     ),
     Query(
         "urn:uuid:1191642d-86c4-42d8-b784-f95445f9f0d5",
@@ -191,6 +194,7 @@ _ALL = (
         (f"{_ENTRY}Status", _REFERENCES),
         (*_FIND_ENTRIES, f"{_ENTRY}PatientId"),
         frozenset((*_ENTRY_MANY, _REFERENCES, f"{_ENTRY}PatientId")),
+        multi_patient=True,
     ),
 )
 

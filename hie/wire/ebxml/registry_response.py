@@ -89,9 +89,9 @@ def write_errors(findings: tuple[Finding, ...], answering: Answering) -> str:
     return f'<rs:RegistryErrorList highestSeverity="{highest}">{"".join(written)}</rs:RegistryErrorList>'
 
 
-def write_registry_response(findings: tuple[Finding, ...], answering: Answering) -> bytes:
-    """The whole answer to a submission: all of it was stored, or nothing."""
-    status = status_of(findings, has_results=False)
+def write_registry_response(findings: tuple[Finding, ...], answering: Answering, status: str = "") -> bytes:
+    """The whole answer where there is nothing to return. status: "" for a submission, stored whole or not at all."""
+    status = status or status_of(findings, has_results=False)
     errors = write_errors(findings, answering)
     return f'<rs:RegistryResponse xmlns:rs="{RS}" status="{status}">{errors}</rs:RegistryResponse>'.encode()
 

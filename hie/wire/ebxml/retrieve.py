@@ -36,18 +36,15 @@ _FIELDS = {
     "document_unique_id": (_xdsb("DocumentUniqueId"), True),
 }
 
+# Field of ``RetrievedDocument`` -> element, which the answer has of an on-demand document (ITI TF-2: 3.43.5).
+_NEW_IDS = {"new_repository_unique_id": "NewRepositoryUniqueId", "new_document_unique_id": "NewDocumentUniqueId"}
+
 
 def read_request(message: SoapMessage) -> RetrieveRequest:
     """The documents asked for. Raises ExchangeError with a finding for each request that lacks an id."""
-    requests = list(message.body.iterchildren(_xdsb("DocumentRequest")))
-    if message.body.tag != _xdsb("RetrieveDocumentSetRequest") or not requests:
-        detail = "The body has to be xdsb:RetrieveDocumentSetRequest with at least one DocumentRequest."
-        raise ExchangeError(Reason.UNREADABLE, detail)
-    findings: list[Finding] = []
-    documents = tuple(_read_document_request(each, number, findings) for number, each in enumerate(requests, 1))
-    if findings:
-        raise ExchangeError.of(findings)
-    return RetrieveRequest(documents)
+    if message.body.tag != _xdsb("RetrieveDocumentSetRequest"):
+        raise ExchangeError(Reason.UNREADABLE, "The body has to be xdsb:RetrieveDocumentSetRequest.")
+    return RetrieveRequest(read_document_requests(message.body))
 
 
 def write_response(message: SoapMessage, result: RetrieveResult) -> SoapBody:
@@ -70,9 +67,7 @@ def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
 
 def write_request(request: RetrieveRequest) -> SoapBody:
     """The request of a client."""
-    inside = "".join(
-        f"<xdsb:DocumentRequest>{_write_document_request(each)}</xdsb:DocumentRequest>" for each in request.documents
-    )
+    inside = write_document_requests(request.documents)
     root = "xdsb:RetrieveDocumentSetRequest"
     return SoapBody((f'<{root} xmlns:xdsb="{XDSB}">{inside}</{root}>'.encode(),))
 
@@ -91,6 +86,28 @@ def read_response(message: SoapMessage) -> RetrieveResult:
         raise failure(findings)
     documents = tuple(_read_document(each, message) for each in message.body.iterchildren(_xdsb("DocumentResponse")))
     return RetrieveResult(documents, findings)
+
+
+def read_document_requests(request: etree._Element) -> tuple[DocumentRequest, ...]:
+    """The DocumentRequests of ITI-43, ITI-39 and ITI-86, one at least.
+
+    Raises ExchangeError with a finding for each that lacks an id.
+    """
+    elements = list(request.iterchildren(_xdsb("DocumentRequest")))
+    if not elements:
+        raise ExchangeError(Reason.UNREADABLE, "The request has to have at least one xdsb:DocumentRequest.")
+    findings: list[Finding] = []
+    documents = tuple(_read_document_request(each, number, findings) for number, each in enumerate(elements, 1))
+    if findings:
+        raise ExchangeError.of(findings)
+    return documents
+
+
+def write_document_requests(documents: tuple[DocumentRequest, ...]) -> str:
+    """The DocumentRequests with the prefix ``xdsb``."""
+    return "".join(
+        f"<xdsb:DocumentRequest>{_write_document_request(each)}</xdsb:DocumentRequest>" for each in documents
+    )
 
 
 _TAIL = b"</xdsb:RetrieveDocumentSetResponse>"
@@ -125,8 +142,13 @@ def _write_document_request(request: DocumentRequest) -> str:
 
 
 def _write_document(document: RetrievedDocument, attachment: Attachment) -> bytes:
+    new = "".join(
+        f"<xdsb:{name}>{escape(value)}</xdsb:{name}>"
+        for field, name in _NEW_IDS.items()
+        if (value := getattr(document, field))
+    )
     head = (
-        f"<xdsb:DocumentResponse>{_write_document_request(document.request)}"
+        f"<xdsb:DocumentResponse>{_write_document_request(document.request)}{new}"
         f"<xdsb:mimeType>{escape(document.mime_type)}</xdsb:mimeType><xdsb:Document>"
     )
     return head.encode() + include(attachment.content_id) + b"</xdsb:Document></xdsb:DocumentResponse>"
@@ -140,4 +162,5 @@ def _read_document(element: etree._Element, message: SoapMessage) -> RetrievedDo
         raise ExchangeError(Reason.UNREADABLE, "A DocumentResponse lacks its ids or its Document.")
     content = content_of(document, message, MAX_BYTES)
     mime_type = (element.findtext(_xdsb("mimeType")) or "").strip()
-    return RetrievedDocument(request, mime_type, content.path, content.size)
+    new = {field: (element.findtext(_xdsb(name)) or "").strip() for field, name in _NEW_IDS.items()}
+    return RetrievedDocument(request, mime_type, content.path, content.size, **new)

@@ -1,4 +1,7 @@
-"""The codec of ITI-18, Registry Stored Query (ITI TF-2: 3.18), and of the queries spelled like it (ITI-38, 51).
+"""The codec of ITI-18, Registry Stored Query (ITI TF-2: 3.18), and of ITI-38, which is spelled like it.
+
+ITI-51 asks the same way for several patients (``multi_patient_query.py``); a DSUB filter is such a query that is
+kept (``hie.wire.wsnt``). Both read by what stands here.
 
 Theory of a value (3.18.4.1.2.3.5): a text stands in single quotes, in which a quote is doubled; a number stands bare;
 several of them stand in parentheses, separated by commas, and may be spread over several Value elements. Values in one
@@ -38,6 +41,11 @@ _OBJECT_LIST, _OBJECT_REF = rim("RegistryObjectList"), rim("ObjectRef")
 # One value, quoted or bare, and what stands after it.
 _ITEM = re.compile(r"\s*(?:'((?:[^']++|'')*+)'|([^\s',()]+))\s*(,|$)")
 
+_UNKNOWN = "The id of the AdhocQuery names no stored query that is known here."
+_ELSEWHERE = {
+    True: "The stored query is about one patient; ask it by ITI-18.",
+    False: "The stored query is about several patients; ask it by ITI-51.",
+}
 _RETURN_TYPES = {"LeafClass": True, "ObjectRef": False}
 _TIMES = frozenset((Kind.TIME_FROM, Kind.TIME_TO))
 _BARE = _TIMES | {Kind.IGNORED}
@@ -52,6 +60,11 @@ def read_request(message: SoapMessage) -> StoredQuery:
     ``parameters`` has no quotes, no lists and no values that say nothing; availabilityStatus is the full URN.
     Raises ExchangeError where the body is no AdhocQueryRequest.
     """
+    return read_query(message, multi_patient=False)
+
+
+def read_query(message: SoapMessage, *, multi_patient: bool) -> StoredQuery:
+    """The query in the body, of those that one patient (ITI-18) or several (ITI-51) are asked for with."""
     asked = message.body.find(_QUERY) if message.body.tag == _REQUEST else None
     if asked is None:
         raise ExchangeError(Reason.UNREADABLE, "The body has to be query:AdhocQueryRequest with a rim:AdhocQuery.")
@@ -60,12 +73,12 @@ def read_request(message: SoapMessage) -> StoredQuery:
     home = (asked.get("home") or "").strip()
     leaf_class = _read_return_type(message.body, findings)
     query = QUERIES.get(query_id)
-    if query is None:
-        detail = "The id of the AdhocQuery names no stored query that is known here."
+    if query is None or query.multi_patient is not multi_patient:
+        detail = _UNKNOWN if query is None else _ELSEWHERE[multi_patient]
         findings.append(Finding(Reason.UNKNOWN_QUERY, detail, "AdhocQuery/@id"))
-    parameters = _read_parameters(asked, findings)
+    parameters = read_parameters(asked, findings)
     if query is not None:
-        findings += _check(query, parameters)
+        findings += check(query, parameters)
     if home and (said := home_community_id(home)):
         findings.append(Finding(Reason.REGISTRY_ERROR, f"AdhocQuery/@home {said}.", "AdhocQuery/@home"))
     if home and "$targetCommunityIdList" in parameters:
@@ -95,11 +108,7 @@ def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
 
 def write_request(query: StoredQuery) -> SoapBody:
     """The request of a client. Long lists are spread over several Value elements, as the schema's limit wants it."""
-    row = QUERIES.get(query.query_id)
-    many = row.many | MANY_EVERYWHERE if row else frozenset[str]()
-    slots = "".join(
-        _write_slot(name, values, name in many) for name, groups in query.parameters.items() for values in groups
-    )
+    slots = write_parameters(query, QUERIES.get(query.query_id))
     home = f' home="{escape(query.home)}"' if query.home else ""
     return SoapBody(
         (
@@ -133,6 +142,14 @@ def read_response(message: SoapMessage) -> QueryResult:
     return QueryResult(tuple(fragments), tuple(references), findings=findings)
 
 
+def write_parameters(query: StoredQuery, row: Query | None) -> str:
+    """The Slots of a query with the prefix ``rim``. row: says which parameters are written as lists."""
+    many = row.many | MANY_EVERYWHERE if row else frozenset[str]()
+    return "".join(
+        _write_slot(name, values, name in many) for name, groups in query.parameters.items() for values in groups
+    )
+
+
 _TAIL = b"</rim:RegistryObjectList></query:AdhocQueryResponse>"
 
 
@@ -158,7 +175,8 @@ def _read_return_type(request: etree._Element, findings: list[Finding]) -> bool:
     return _RETURN_TYPES.get(return_type, True)
 
 
-def _read_parameters(asked: etree._Element, findings: list[Finding]) -> dict[str, tuple[tuple[str, ...], ...]]:
+def read_parameters(asked: etree._Element, findings: list[Finding]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The parameters of an AdhocQuery element as ``StoredQuery`` has them. findings: grows by what is wrong."""
     parameters: dict[str, list[tuple[str, ...]]] = {}
     for slot in asked.iterchildren(_SLOT):
         name = (slot.get("name") or "").strip()
@@ -195,7 +213,7 @@ def _read_values(parameter: Parameter, text: str, findings: list[Finding]) -> li
     return values
 
 
-def _check(query: Query, parameters: dict[str, tuple[tuple[str, ...], ...]]) -> Iterator[Finding]:
+def check(query: Query, parameters: dict[str, tuple[tuple[str, ...], ...]]) -> Iterator[Finding]:
     """The rules of the table: what has to come, what may come, how often, and how its values are spelled."""
     for name in query.required:
         if name not in parameters:

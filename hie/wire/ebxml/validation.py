@@ -1,4 +1,7 @@
-"""The rules of submitted metadata that need no database (ITI TF-3: 4.2.2, 4.2.3; error codes by table 4.2.4.1-2)."""
+"""The rules of submitted metadata that need no database (ITI TF-3: 4.2.2, 4.2.3; error codes by table 4.2.4.1-2).
+
+Which of them hold, and how strictly, follows from the transaction: a ``Wanted`` says what one transaction wants.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,11 @@ from typing import Any
 from hie.values.codes import Code
 from hie.values.documents import (
     APND,
+    APPROVED,
+    DEPRECATED,
     HAS_MEMBER,
     IS_SNAPSHOT_OF,
+    ON_DEMAND,
     RPLC,
     SIGNS,
     STABLE,
@@ -44,14 +50,62 @@ _AUTHOR_RULES: dict[str, Rule] = {
 }
 
 
-def validate(submission: Submission, *, provided: bool = False) -> list[Finding]:
+# What an on-demand entry has no use for, because there is no document yet (ITI TF-2: 3.61.4.1.2); recommended against,
+# but no error, is legalAuthenticator.
+_NOT_ON_DEMAND = frozenset(("creation_time", "hash", "size"))
+
+# What an object that says limitedMetadata of itself may lack (ITI TF-3 table 4.3.1-3, Limited Metadata).
+_LIMITED = frozenset(
+    (
+        "class_code",
+        "code_list",
+        "confidentiality_codes",
+        "content_type_code",
+        "creation_time",
+        "format_code",
+        "healthcare_facility_type_code",
+        "language_code",
+        "patient_id",
+        "practice_setting_code",
+        "source_patient_id",
+        "type_code",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What one transaction wants of metadata.
+
+    object_types: what a DocumentEntry may be. documents: every stable entry needs its document in ``contents``, and
+    the repository fills in hash, size and repositoryUniqueId. limited: objects may say that they are limited metadata.
+    update: the objects are new versions of what is in the registry; the rules of associations are then those of
+    ``update_rules``.
+    """
+
+    object_types: frozenset[str] = frozenset((STABLE,))
+    documents: bool = False
+    limited: bool = False
+    update: bool = False
+
+
+REGISTRATION = Wanted()
+PROVISION = Wanted(documents=True)
+LIMITED_PROVISION = Wanted(documents=True, limited=True)
+ON_DEMAND_REGISTRATION = Wanted(object_types=frozenset((ON_DEMAND,)))
+UPDATE = Wanted(object_types=frozenset((STABLE, ON_DEMAND)), update=True)
+
+
+def validate(submission: Submission, *, provided: bool = False, wanted: Wanted | None = None) -> list[Finding]:
     """All that is wrong with a submission beyond ``submission.findings``, which the caller adds.
 
-    provided: the submission came as ITI-41, so that hash, size and repositoryUniqueId are the repository's to fill
-    in, and every stable entry needs its document in ``contents``; False: ITI-42, all of them have to be there.
+    wanted: what the transaction wants: REGISTRATION (ITI-42), PROVISION (ITI-41), LIMITED_PROVISION (ITI-41 of a
+    Document Recipient that takes limited metadata), ON_DEMAND_REGISTRATION (ITI-61), UPDATE (ITI-57, ITI-92).
+    provided: the older way to say PROVISION.
     """
-    message = _Message(submission, provided)
-    return [finding for rule in _RULES for finding in rule(message)]
+    message = _Message(submission, wanted or (PROVISION if provided else REGISTRATION))
+    rules = _COMMON_RULES if message.wanted.update else _RULES
+    return [finding for rule in rules for finding in rule(message)]
 
 
 @dataclass(slots=True)
@@ -59,7 +113,7 @@ class _Message:
     """The submission and what the rules look up in it."""
 
     submission: Submission
-    provided: bool
+    wanted: Wanted
 
     @property
     def objects(self) -> tuple[RegistryObject, ...]:
@@ -91,10 +145,19 @@ def _attributes(message: _Message) -> Iterator[Finding]:
         for row in model_of(each).attributes:
             value = getattr(each, row.field)
             if value in (None, "", ()):
-                if row.least and not (row.by_repository and message.provided):
+                if row.least and not _may_lack(message.wanted, each, row):
                     yield _finding(each, row.name, f"is missing; a submission has to have it ({row.form.value})")
-            else:
+            elif not (message.wanted.update and row.form is Form.STATUS and value in (APPROVED, DEPRECATED)):
                 yield from (_finding(each, row.name, said) for said in _complaints(row, value))
+
+
+def _may_lack(wanted: Wanted, registry_object: RegistryObject, row: Attribute) -> bool:
+    """Whether this object may lack what submissions have as a rule."""
+    if row.by_repository and wanted.documents:
+        return True
+    if isinstance(registry_object, DocumentEntry) and registry_object.object_type == ON_DEMAND:
+        return row.field in _NOT_ON_DEMAND
+    return wanted.limited and row.field in _LIMITED and getattr(registry_object, "limited_metadata", False)
 
 
 def _complaints(row: Attribute, value: Any) -> Iterator[str]:
@@ -140,9 +203,26 @@ def _one_submission_set(message: _Message) -> Iterator[Finding]:
 
 
 def _object_types(message: _Message) -> Iterator[Finding]:
+    wanted = message.wanted.object_types
     for entry in message.submission.document_entries:
-        if entry.object_type and entry.object_type != STABLE:
-            yield _finding(entry, "objectType", f"has to be {STABLE}, a stable document")
+        if entry.object_type and entry.object_type not in wanted:
+            yield _finding(entry, "objectType", f"has to be {' or '.join(sorted(wanted))} in this transaction")
+
+
+def _on_demand(message: _Message) -> Iterator[Finding]:
+    """There is no document yet whose time, hash and size could be told (ITI TF-2: 3.61.4.2.2)."""
+    for entry in message.submission.document_entries:
+        if entry.object_type != ON_DEMAND:
+            continue
+        for row in model_of(entry).attributes:
+            if row.field in _NOT_ON_DEMAND and getattr(entry, row.field) not in (None, ""):
+                yield _finding(entry, row.name, "has no meaning in an on-demand entry; leave it out")
+
+
+def _limited_metadata(message: _Message) -> Iterator[Finding]:
+    for each in message.packaged:
+        if each.limited_metadata and not message.wanted.limited:
+            yield _finding(each, "limitedMetadata", "is not taken here; send all attributes without it")
 
 
 def _own_ids(message: _Message) -> Iterator[Finding]:
@@ -154,19 +234,25 @@ def _own_ids(message: _Message) -> Iterator[Finding]:
 
 
 def _unique_ids(message: _Message) -> Iterator[Finding]:
-    counts = Counter(each.unique_id for each in message.packaged if each.unique_id)
+    """Two versions of one object share its uniqueId; that an update names it twice is told by its own rule."""
+    named = [(each.unique_id, _logical_id(each)) for each in message.packaged if each.unique_id]
+    counts = Counter(unique_id for unique_id, _ in (set(named) if message.wanted.update else named))
     for unique_id, count in counts.items():
         if count > 1:
             detail = f"The uniqueId {unique_id} is given to {count} objects of the submission."
             yield Finding(Reason.DUPLICATE_ID_IN_MESSAGE, detail, "uniqueId")
 
 
+def _logical_id(registry_object: Any) -> str:
+    return getattr(registry_object, "logical_id", "") or str(registry_object.entry_uuid)
+
+
 def _one_patient(message: _Message) -> Iterator[Finding]:
     patients = [each.patient_id for each in message.submission.submission_sets if each.patient_id]
     for each in message.packaged:
         if patients and each.patient_id and each.patient_id != patients[0]:
-            sentence = "has to be the patientId of the SubmissionSet"
-            yield _finding(each, "patientId", sentence, Reason.PATIENT_MISMATCH)
+            reason = Reason.PATIENT_RECONCILIATION if message.wanted.update else Reason.PATIENT_MISMATCH
+            yield _finding(each, "patientId", "has to be the patientId of the SubmissionSet", reason)
 
 
 def _service_times(message: _Message) -> Iterator[Finding]:
@@ -247,7 +333,7 @@ def _members(message: _Message) -> Iterator[Finding]:
 
 def _documents(message: _Message) -> Iterator[Finding]:
     """ITI-41: a document for each stable entry, an entry for each document."""
-    if not message.provided:
+    if not message.wanted.documents:
         return
     for entry in message.submission.document_entries:
         if entry.object_type == STABLE and entry.entry_uuid not in message.submission.contents:
@@ -258,7 +344,10 @@ def _documents(message: _Message) -> Iterator[Finding]:
         yield Finding(Reason.MISSING_DOCUMENT_METADATA, detail, f"{object_id}: Document")
 
 
-_RULES: tuple[Callable[[_Message], Iterator[Finding]], ...] = (
+_Rule = Callable[[_Message], Iterator[Finding]]
+
+# Of the objects one by one, whatever is asked for with them.
+_COMMON_RULES: tuple[_Rule, ...] = (
     _one_submission_set,
     _own_ids,
     _unique_ids,
@@ -267,7 +356,13 @@ _RULES: tuple[Callable[[_Message], Iterator[Finding]], ...] = (
     _codes,
     _authors,
     _object_types,
+    _on_demand,
+    _limited_metadata,
     _service_times,
+)
+
+_RULES: tuple[_Rule, ...] = (
+    *_COMMON_RULES,
     _association_types,
     _submission_set_status,
     _references,
