@@ -35,18 +35,19 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A facility of the demonstration: its node's name, its (fictional) code, its names."""
+    """A facility of the demonstration: its node's name, its (fictional) code, its names, its kind."""
 
     node: str
     code: str
     name: str
     kana: str
+    kind: str
 
 
 MEMBERS = (
-    Member("hospital", "1319999015", "模擬中央病院", "モギチュウオウビョウイン"),
-    Member("clinic", "1319999023", "架空内科クリニック", "カクウナイカクリニック"),
-    Member("pharmacy", "1349999035", "見本薬局", "ミホンヤッキョク"),
+    Member("hospital", "1319999015", "模擬中央病院", "モギチュウオウビョウイン", "hospital"),
+    Member("clinic", "1319999023", "架空内科クリニック", "カクウナイカクリニック", "clinic"),
+    Member("pharmacy", "1349999035", "見本薬局", "ミホンヤッキョク", "pharmacy"),
 )
 
 
@@ -84,6 +85,7 @@ def _join(member: Member) -> None:
             code=member.code,
             name=member.name,
             kana=member.kana,
+            kind=member.kind,
             node_name=member.node,
             sending_facility=member.code,
             sending_application="EHR",

@@ -53,9 +53,6 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--as", dest="node", required=True, help="the member's node, as hospital")
-        parser.add_argument("--wire", action="store_true", help="show what went over the wire")
-        parser.add_argument("--emergency", default="", metavar="REASON", help="break the glass, with a reason")
-        parser.add_argument("--user", default="", metavar="ID:NAME", help="the human who asks")
         questions = parser.add_subparsers(dest="question", required=True)
         feed = questions.add_parser(
             "feed", help="tell the network of a patient (ITI-30, or ITI-8 with --version 2.3.1)"
@@ -83,6 +80,12 @@ class Command(BaseCommand):
         send.add_argument("--chart", required=True)
         send.add_argument("--file", required=True, type=Path)
         send.add_argument("--title", default="")
+        for question in (feed, merge, identify, find, retrieve, send):
+            question.add_argument("--wire", action="store_true", help="show what went over the wire")
+        for question in (find, retrieve, send):
+            question.add_argument("--user", default="", metavar="ID:NAME", help="the human who asks")
+        for question in (find, retrieve):
+            question.add_argument("--emergency", default="", metavar="REASON", help="break the glass, with a reason")
 
     def handle(self, *args: Any, **options: Any) -> None:
         wire = Wire()
@@ -108,8 +111,8 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"{absent.filename} is absent. Nodes kept here: {', '.join(known) or 'none'}"
                 ) from None
-            outside.emergency_reason = options["emergency"]
-            user_id, _, name = options["user"].partition(":")
+            outside.emergency_reason = options.get("emergency", "")
+            user_id, _, name = options.get("user", "").partition(":")
             outside.user = (user_id, name)
             yield outside
 
