@@ -225,8 +225,8 @@ class FeedMessage(models.Model):
         return self.key[:8]
 
 
-# --- finding people (PDQ). Keys are written by ``services.charts``, asked by ``queries.people``; PostgreSQL compares them
-# byte by byte (varchar_pattern_ops), as SQLite always does, so that a beginning is one range of the index.
+# --- finding people (PDQ). Keys are written by ``services.charts`` and asked by ``queries.people``; PostgreSQL compares
+# them byte by byte (varchar_pattern_ops), as SQLite always does, so that a beginning is one range of the index.
 
 _BY_BYTES = ("varchar_pattern_ops",)
 

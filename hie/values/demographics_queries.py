@@ -269,7 +269,8 @@ class DemographicsMatch:
 
     identifiers: those in the domains asked for, or all that may be told. missing: domains asked for in which the
     person has none. score: 0 to 100, how well the person fits. facility_code, facility_name: whose record this is,
-    "" for the network's. visits: those that ITI-22 asked for. account: PID-18.
+    "" for the network's. visits: those that ITI-22 asked for. account: PID-18. regional_id: whom the audit record
+    names; it is told only where it stands among the identifiers.
     """
 
     identifiers: tuple[Identifier, ...]
@@ -280,6 +281,7 @@ class DemographicsMatch:
     missing: tuple[AssigningAuthority, ...] = ()
     account: Identifier | None = None
     visits: tuple[Visit, ...] = ()
+    regional_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,8 +22,8 @@ def regional_id_of(identifier: Identifier) -> str | None:
     """The regional id of the person whom an active chart number or regional id names; None where it is not known.
 
     The authority is known by its OID or its namespace. An identifier that was merged away or a regional id that was
-    subsumed or re-issued is not known any more (ITI TF-2: 3.8.4.2). The regional id itself is an identifier of the affinity
-    domain (``settings.AFFINITY_DOMAIN_OID``).
+    subsumed or re-issued is not known any more (ITI TF-2: 3.8.4.2). The regional id itself is an identifier of the
+    affinity domain (``settings.AFFINITY_DOMAIN_OID``).
     """
     oid, value = _canonical(identifier)
     if oid == settings.AFFINITY_DOMAIN_OID:

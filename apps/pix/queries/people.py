@@ -13,6 +13,7 @@ as parameters; the beginning of a key is compared as a range of bytes, which bot
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -191,6 +192,8 @@ def _is(column: str, text: str) -> tuple[str, list[str]]:
 
 def _matches(column: str, criterion: TextCriterion, spell: Any) -> tuple[str, list[str]]:
     """SQL that a column with spelled texts meets a criterion, whose pieces are spelled the same way."""
+    if not spell(re.sub(r"[*?]", "", criterion.text)):
+        return "1 = 0", []  # nothing of it can be compared
     if criterion.match is TextMatch.PREFIX:
         return _begins(column, spell(criterion.text))
     if criterion.match is TextMatch.WILDCARD:
@@ -249,10 +252,10 @@ def _of_name(criterion: NameCriterion) -> Condition | None:
 def _exact_name(family: TextCriterion, given: TextCriterion) -> tuple[str, list[str]]:
     if not given:
         # A name in one piece: the family name, or all of the name. The first range serves both from one index.
-        exact = family.match is TextMatch.EXACT
-        whole = _begins("k.whole", spelled(family.text)) if exact else ("1 = 1", [])
         either = _any_of([_matches("k.family", family, spelled), _matches("k.whole", family, spelled)])
-        return _all_of([whole, either]) if exact else _matches("k.whole", family, spelled)
+        if family.match is TextMatch.EXACT:
+            return _all_of([_begins("k.whole", spelled(family.text)), either])
+        return either if family.match is TextMatch.WILDCARD else _matches("k.whole", family, spelled)
     if not family:
         return _matches("k.given", given, spelled)
     parts = [_matches("k.family", family, spelled), _matches("k.given", given, spelled)]
@@ -290,7 +293,9 @@ def _near_name(criterion: NameCriterion) -> tuple[str, list[str]]:
 
 
 def _of_births(births: Sequence[BirthCriterion]) -> list[Condition]:
-    parts = [_between("l.birth_date", each.first, _after(each.last)) for each in births if each.first or each.last]
+    parts = [
+        _between("l.birth_date", each.first or "0", _after(each.last)) for each in births if each.first or each.last
+    ]
     if not parts:
         return []
     exact = all(each.first == each.last and len(each.first) >= 6 for each in births)

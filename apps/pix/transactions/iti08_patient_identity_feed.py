@@ -44,7 +44,7 @@ def entries_of_feed(feed: PatientFeed, outcome: Any, subjects: tuple[Subject, ..
         regional_id = outcome.regional_id
         about = tuple(Subject(each, regional_id) for each in outcome.identifiers[:1])
         prior = tuple(map(_completed, prior, outcome.prior_identifiers))
-    details = (("MSH-10", feed.message_id),)
+    details = (("II" if feed.trigger.startswith("PRPA_") else "MSH-10", feed.message_id),)
     entry = AuditEntry(action=_ACTIONS[feed.event], subjects=about, patient_details=details)
     if feed.event is not FeedEvent.MERGE:
         return (entry,)

@@ -18,15 +18,19 @@ def subject_of_query(query: CrossReferenceQuery) -> tuple[Subject, ...]:
     return (queries.subject_of(query.identifier),)
 
 
-def entries_of_query(query: CrossReferenceQuery, _result: Any, subjects: tuple[Subject, ...]) -> tuple[AuditEntry, ...]:
-    """One record with the patient and the whole query message (ITI TF-2: 3.9.5.1)."""
-    asked = AuditObject(
-        object_id=query.query_tag or query.message_id,
-        id_type=Code("ITI-9", "IHE Transactions", "PIX Query"),
-        query=query.raw,
-        details=(("MSH-10", query.message_id),),
-    )
-    return (AuditEntry(action=EXECUTE, subjects=subjects, objects=(asked,)),)
+def entries_of_query(number: str, name: str, detail: str = "MSH-10") -> Any:
+    """How a PIX query is recorded: the patient and the query as received (ITI TF-2: 3.9.5.1, 3.45.5.1)."""
+
+    def entries(query: CrossReferenceQuery, _result: Any, subjects: tuple[Subject, ...]) -> tuple[AuditEntry, ...]:
+        asked = AuditObject(
+            object_id=query.query_tag or query.message_id,
+            id_type=Code(number, "IHE Transactions", name),
+            query=query.raw,
+            details=((detail, query.message_id),) if detail else (),
+        )
+        return (AuditEntry(action=EXECUTE, subjects=subjects, objects=(asked,)),)
+
+    return entries
 
 
 ITI_9 = Transaction(
@@ -37,5 +41,5 @@ ITI_9 = Transaction(
     subject=subject_of_query,
     access=Access.IDENTIFY,
     execute=queries.cross_references,
-    audit=AuditEvent(QUERY, EXECUTE, entries_of_query),
+    audit=AuditEvent(QUERY, EXECUTE, entries_of_query("ITI-9", "PIX Query")),
 )
