@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test check suite suite-production bench lock messages clean
+.PHONY: run test check suite suite-production bench accuracy lock messages clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py run_demonstration
@@ -26,6 +26,9 @@ suite-production: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench
+
+accuracy: .venv/installed-dev
+	$(BIN)/python -m accuracy
 
 lock: .venv/installed-dev
 	$(BIN)/pip-compile -q --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --no-annotate -o requirements.txt requirements.in

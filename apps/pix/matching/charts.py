@@ -12,7 +12,7 @@ from typing import NamedTuple
 from apps.pix.matching.normalisation import (
     address_parts,
     baby_family,
-    birth_date,
+    birth_as_written,
     birth_day,
     insurance_key,
     insurance_parts,
@@ -64,7 +64,8 @@ class Chart:
     insurances: one text of each insured person's number. current: the chart was not merged into another.
 
     names_*: the name parted, by representation; ``names_sound`` is the kana name as it sounds. born: the birth date as
-    far as it is known. newborn: the name is a baby's stand-in. facility: who says so.
+    far as it is known, or as it is written where eight digits are no real day. newborn: the name is a baby's
+    stand-in. facility: who says so.
     """
 
     id: int
@@ -110,7 +111,7 @@ def read_chart(chart_id: int, demographics: Demographics, *, current: bool = Tru
         names_kana=Name() if is_latin(phonetic.text) else kana,
         names_sound=Name() if is_latin(phonetic.text) else Name(kana_sound(kana.family), kana_sound(kana.given)),
         names_latin=_latin_name(demographics),
-        born=birth_date(demographics.birth_date),
+        born=birth_as_written(demographics.birth_date),
         places=tuple(dict.fromkeys(Place(*address_parts(each)) for each in demographics.addresses if each)),
         telephones=frozenset(key for key in map(telephone_key, demographics.telephones) if key),
         coverages=tuple(Coverage(*parts) for parts in coverages),

@@ -21,9 +21,7 @@ from hie.values.people import Address, Insurance
 # --- names
 
 # A newborn that has no name yet shares its surname and birthday with its twin.
-_BABY = (
-    "(ベビー?|ベイビー?|新生児|シンセイジ|赤ちゃん|アカチ[ヤャ]ン|男児|女児|BABY|BOY|GIRL)(OF)?[0-9A-Z]?"
-)
+_BABY = "(ベビー?|ベイビー?|新生児|シンセイジ|赤ちゃん|アカチ[ヤャ]ン|男児|女児|BABY|BOY|GIRL)(OF)?[0-9A-Z]?"
 # Names that stand for the absence of one.
 _NO_NAME = re.compile(
     "((氏名|名前|身元)?不明|未登録|未定|匿名|仮名|無名|テスト|テスト患者|患者テスト"
@@ -141,6 +139,7 @@ _ERAS = {
     **dict.fromkeys(("H", "平成", "平", "4"), 1988),
     **dict.fromkeys(("R", "令和", "令", "5"), 2018),
 }
+ERA_STARTS = (1867, 1911, 1925, 1988, 2018)
 _ERA_DATE = re.compile(
     r"(?P<era>明治|大正|昭和|平成|令和|[明大昭平令MTSHR])[.\s]*(?P<year>元|\d{1,2})[年./\-\s]*"
     r"(?:(?P<month>\d{1,2})[月./\-\s]*(?:(?P<day>\d{1,2})日?)?)?"
@@ -165,8 +164,8 @@ def birth_day(text: str) -> str:
 def birth_date(text: str) -> str:
     """A birth date however it is written, as far as it is known: ``YYYYMMDD``, ``YYYYMM``, ``YYYY`` or "".
 
-    Understood are HL7 dates and times, 1955/5/3, S30.5.3, 昭和30年5月3日, 元年, S300503 and 3300503. An unknown month or
-    day is 0 or missing; a month or day that does not exist is unknown too.
+    Understood are HL7 dates and times, 1955/5/3, S30.5.3, 昭和30年5月3日, 元年, S300503 and 3300503. An unknown month
+    or day is 0 or missing; a month or day that does not exist is unknown too.
     """
     text = unicodedata.normalize("NFKC", text).strip().upper()
     if not text or text[:8] == "19000101":
@@ -189,6 +188,25 @@ def _known_part(year: int, month: str | None, day: str | None) -> str:
         return f"{date(year, int(month), int(day or 0)):%Y%m%d}"
     except ValueError:
         return f"{year:04}{int(month):02}"
+
+
+def birth_as_written(text: str) -> str:
+    """Like ``birth_date``, but eight digits that are no real day stay: a mistyped digit is still seven right ones."""
+    known = birth_date(text)
+    digits = text[:8]
+    if (
+        len(known) in (4, 6)
+        and len(digits) == 8
+        and digits.isascii()
+        and digits.isdigit()
+        and "00"
+        not in (
+            digits[4:6],
+            digits[6:],
+        )
+    ):
+        return digits
+    return known
 
 
 # --- insurance

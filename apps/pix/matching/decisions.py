@@ -1,0 +1,125 @@
+"""What becomes of two charts: link, review or separate, and why.
+
+Hard rules speak first, where the rule version switches them on; then the score against two thresholds. Only the
+insurance rule raises a doubtful score; the others hold a high one back, because the evidence behind it is that of a
+household or of a name and not of one human.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from apps.pix.matching import comparison as level
+from apps.pix.matching.charts import Chart
+from apps.pix.matching.comparison import BIRTH, FAMILY, GIVEN, INSURANCE, MISSING, PLACE, STREET, TELEPHONE, Vector
+from apps.pix.matching.deterministic import contradict
+from apps.pix.matching.weights import Scorer, Weight
+
+
+class Outcome(Enum):
+    """What a pair of charts is taken for. SEPARATE needs no record: it is what every other pair is."""
+
+    LINK = "link"
+    REVIEW = "review"
+    SEPARATE = "separate"
+
+
+# The hard rules by name, with what each says. Names are codes: they stand in rule versions and in decisions.
+HARD_RULES = {
+    "insurance": "insurer, symbol, number, branch and birth date are equal and nothing contradicts: one human",
+    "twins": "one birthday and household, but given names that are not one name: two humans",
+    "newborn": "a baby without a name of its own: nobody but a clerk links it, unless its own insurance number says so",
+    "namesake": "name and birth date agree and everything else that is known differs: a clerk decides",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One pair decided. rule: "score" or a name of ``HARD_RULES``. apart: they may not even meet over a third chart."""
+
+    outcome: Outcome
+    score: float
+    rule: str
+    vector: Vector
+    apart: bool = False
+
+
+def decide(scorer: Scorer, one: Chart, other: Chart) -> Verdict:
+    """What becomes of a pair. It depends on the two charts and the rule version alone, and not on their order."""
+    vector = level.compare(one, other)
+    score = scorer.score(one, other, vector)
+    version = scorer.version
+    rules = version.hard_rules
+    if "insurance" in rules and _one_insured(one, other):
+        return Verdict(Outcome.LINK, score, "insurance", vector)
+    if "twins" in rules and one.current and other.current:
+        held = _twins(vector, score >= version.review)
+        if held is not None:
+            return Verdict(held, score, "twins", vector, apart=held is Outcome.SEPARATE)
+    outcome = _by_score(score, version.link, version.review)
+    if outcome is Outcome.LINK:
+        for rule, holds in (("newborn", one.newborn or other.newborn), ("namesake", _namesakes(vector))):
+            if holds and rule in rules:
+                return Verdict(Outcome.REVIEW, score, rule, vector)
+    return Verdict(outcome, score, "score", vector, apart=score <= version.apart)
+
+
+def explain(scorer: Scorer, one: Chart, other: Chart, verdict: Verdict) -> tuple[Weight, ...]:
+    """Field by field why: codes of field and level, and the bits each moved the score. No patient data."""
+    return scorer.weights(one, other, verdict.vector)
+
+
+def _by_score(score: float, link: float, review: float) -> Outcome:
+    if score >= link:
+        return Outcome.LINK
+    return Outcome.REVIEW if score >= review else Outcome.SEPARATE
+
+
+def _one_insured(one: Chart, other: Chart) -> bool:
+    return (
+        not one.insurances.isdisjoint(other.insurances)
+        and one.birth_date == other.birth_date != ""
+        and not contradict(one, other)
+        and not (one.newborn and other.newborn)
+    )
+
+
+def _twins(vector: Vector, likely: bool) -> Outcome | None:
+    """Whether given names and household speak of siblings born together; None where they do not.
+
+    Given names that are plainly two names part the charts whatever else agrees, unless the insurance number is one
+    person's own: then a clerk decides. Names that nearly agree are held back from an automatic link.
+    """
+    given, own_number = vector[GIVEN], vector[INSURANCE] == level.INSURED_PERSON
+    if given == level.DIFFERENT_NAME:
+        # A given name does not change with marriage; but a surname taken for it, or a stand-in, does.
+        return Outcome.REVIEW if own_number and vector[BIRTH] == level.BIRTH_EQUAL and likely else Outcome.SEPARATE
+    if own_number or vector[BIRTH] != level.BIRTH_EQUAL or not likely:
+        return None
+    return Outcome.REVIEW if given in _NEARLY and _household(vector) else None
+
+
+_NEARLY = frozenset((MISSING, level.ONE_SLIP, level.TWO_SLIPS, level.IN_PART))
+
+
+def _household(vector: Vector) -> bool:
+    return (
+        0 <= vector[PLACE] <= 2
+        or vector[TELEPHONE] == 0
+        or vector[INSURANCE] in (level.INSURED_UNKNOWN, level.INSURED_OTHER)
+    )
+
+
+def _namesakes(vector: Vector) -> bool:
+    """Whether name and birth date agree while nothing else does, though something else is known."""
+    if vector[BIRTH] != level.BIRTH_EQUAL or vector[FAMILY] == level.DIFFERENT_NAME:
+        return False
+    place, street, telephone, insurance = (vector[each] for each in (PLACE, STREET, TELEPHONE, INSURANCE))
+    supported = (
+        0 <= place <= 2
+        or 0 <= street <= 1
+        or 0 <= telephone <= 1
+        or (insurance != MISSING and insurance <= level.INSURED_DIGIT and insurance != level.INSURED_OTHER)
+    )
+    return not supported and any(each != MISSING for each in (place, telephone, insurance))
