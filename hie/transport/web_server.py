@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -16,25 +15,29 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils.module_loading import import_string
 from gunicorn.app.base import BaseApplication
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import _DEFER, TConn, ThreadWorker
 
 from hie.exchange import pipeline
 from hie.exchange.connection import Connection
+from hie.transport.pace import Paced, PacedSocket, PacedTlsSocket
 from hie.transport.tls import Credentials, server_context
 from hie.values.errors import ExchangeError, Reason
 
-SLOWEST_PEER_SECONDS = 30
 KEEP_ALIVE_SECONDS = 60
 
 
 class Worker(ThreadWorker):
-    """gunicorn's threads, with a bound on how long a silent peer may hold one, and a record of failed handshakes."""
+    """gunicorn's threads, with a bound on how long a slow peer may hold one, and a record of failed handshakes."""
 
     def handle(self, conn: TConn) -> Any:
-        wait = struct.pack("ll", SLOWEST_PEER_SECONDS, 0)
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, wait)
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, wait)
-        conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not conn.initialized:
+            if not conn.wait_for_data(0):
+                return _DEFER  # a peer that says nothing yet waits in the poller, not in a thread
+            conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not self.cfg.is_ssl:
+                conn.sock = PacedSocket(fileno=conn.sock.detach())
+        if isinstance(conn.sock, Paced):
+            conn.sock.begin()
         close_old_connections()
         return super().handle(conn)
 
@@ -48,9 +51,8 @@ class Worker(ThreadWorker):
 
 def _record_failed_handshake(addr: Any, error: ssl.SSLError) -> None:
     remote = addr[0] if isinstance(addr, tuple) else ""
-    detail = (
-        f"TLS handshake failed ({error.reason or 'no reason given'}): a certificate of a believed authority is needed."
-    )
+    reason = getattr(error, "reason", None) or "no reason given"
+    detail = f"TLS handshake failed ({reason}): a certificate of a believed authority is needed."
     pipeline.record_refusal(Connection(door="soap", remote=remote), ExchangeError(Reason.UNKNOWN_CALLER, detail))
 
 
@@ -93,6 +95,7 @@ class WebServer(BaseApplication):
         }
         if self._credentials is not None:
             context = server_context(self._credentials)
+            context.sslsocket_class = PacedTlsSocket
             chosen |= {
                 "certfile": str(self._credentials.certificate),
                 "keyfile": str(self._credentials.key),

@@ -76,7 +76,7 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scanned]:
 def _changes(root: Path, later: Path) -> list[tuple[Path, Path]]:
     """What happens to a storage when each key's last version comes: (before, after) of the files that move.
 
-    The last version comes from ``later``; the one before it gets the flag 0 of what is superseded.
+    The last version comes from ``later``; the one before it gets the flag 2 of what is superseded.
     """
     versions = defaultdict(list)
     for path in root.rglob("*"):
@@ -85,7 +85,7 @@ def _changes(root: Path, later: Path) -> list[tuple[Path, Path]]:
     changes = []
     for each in versions.values():
         *others, last = sorted(each)
-        if others and others[-1].name.endswith("_0"):
+        if others and others[-1].name.endswith("_2"):
             changes.append((later / last.name, last))
             changes.append((others[-1].with_name(others[-1].name[:-1] + "1"), others[-1]))
     return changes
