@@ -246,6 +246,19 @@ class SubmissionSetAuthorPerson(PatientRow):
         return f"{type(self).__name__} of {self.submission_set_id}"
 
 
+class IntendedRecipient(PatientRow):
+    """intendedRecipient of a submission set, XON|XCN|XTN as written."""
+
+    submission_set = models.ForeignKey(SubmissionSet, on_delete=models.CASCADE, db_index=False, related_name="+")
+    value = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["shard_key", "patient_id", "submission_set"], name="xds_set_recipient")]
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} of {self.submission_set_id}"
+
+
 class FolderCode(PatientRow):
     """Folder.codeList, ``code^^scheme``."""
 
@@ -269,5 +282,6 @@ PATIENT_TABLES: tuple[type[PatientRow], ...] = (
     AuthorPerson,
     ReferenceId,
     SubmissionSetAuthorPerson,
+    IntendedRecipient,
     FolderCode,
 )

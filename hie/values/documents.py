@@ -280,12 +280,17 @@ class StoredQuery:
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """The answer: ebRIM fragments with the prefix ``rim`` (leaf class) or ids of objects (object refs), in order."""
+    """The answer: ebRIM fragments with the prefix ``rim`` (leaf class) or ids of objects (object refs), in order.
+
+    patients: of a query for several patients, the regional ids of those whose objects are answered; the audit record
+    names them.
+    """
 
     fragments: tuple[bytes, ...] = ()
     object_refs: tuple[str, ...] = ()
     home: str = ""
     findings: tuple[Finding, ...] = ()
+    patients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

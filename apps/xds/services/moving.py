@@ -17,6 +17,7 @@ from apps.xds.models import (
     EventCode,
     Folder,
     FolderCode,
+    IntendedRecipient,
     PatientRow,
     ReferenceId,
     SubmissionSet,
@@ -105,7 +106,7 @@ _SIDE_TABLES: dict[type[Any], tuple[tuple[type[PatientRow], str], ...]] = {
         (AuthorPerson, "entry"),
         (ReferenceId, "entry"),
     ),
-    SubmissionSet: ((SubmissionSetAuthorPerson, "submission_set"),),
+    SubmissionSet: ((SubmissionSetAuthorPerson, "submission_set"), (IntendedRecipient, "submission_set")),
     Folder: ((FolderCode, "folder"),),
 }
 

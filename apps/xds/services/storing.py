@@ -213,6 +213,7 @@ _SIDE_TABLES: tuple[tuple[type[models.PatientRow], str, type, Callable[[Any], li
     (models.AuthorPerson, "entry", DocumentEntry, lambda each: _persons(each.authors)),
     (models.ReferenceId, "entry", DocumentEntry, lambda each: list(each.reference_id_list)),
     (models.SubmissionSetAuthorPerson, "submission_set", SubmissionSet, lambda each: _persons(each.authors)),
+    (models.IntendedRecipient, "submission_set", SubmissionSet, lambda each: list(each.intended_recipients)),
     (models.FolderCode, "folder", Folder, lambda each: [key_of(code) for code in each.code_list]),
 )
 

@@ -28,9 +28,13 @@ def subjects_of(query: StoredQuery) -> tuple[Subject, ...]:
 
 def audit_entries(query: StoredQuery, _: Any, subjects: tuple[Subject, ...]) -> tuple[AuditEntry, ...]:
     """One entry with the query as it was received (3.18.5.1.2)."""
+    return (AuditEntry(EXECUTE, subjects, (audit_object(query, _ID_TYPE),)),)
+
+
+def audit_object(query: StoredQuery, id_type: Code) -> AuditObject:
+    """The query as the audit record keeps it."""
     home = (("urn:ihe:iti:xca:2010:homeCommunityId", query.home),) if query.home else ()
-    asked = AuditObject(query.query_id, _ID_TYPE, query=query.raw, details=(("QueryEncoding", "UTF-8"), *home))
-    return (AuditEntry(EXECUTE, subjects, (asked,)),)
+    return AuditObject(query.query_id, id_type, query=query.raw, details=(("QueryEncoding", "UTF-8"), *home))
 
 
 ITI_18 = Transaction(

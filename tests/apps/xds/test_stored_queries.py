@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from apps.xds import models
+from apps.xds import models, stored_queries
 from apps.xds.models import ObjectType
 from apps.xds.services import register
 from apps.xds.stored_queries import answer, patient_parameter, patients_of
@@ -19,6 +19,7 @@ from hie.values.documents import APPROVED, DEPRECATED, ON_DEMAND, RPLC, STABLE, 
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import new_uuid_urn
 from hie.wire.ebxml.fragments import read_fragment
+from hie.wire.ebxml.queries import QUERIES
 from tests.apps.xds.samples import (
     FACILITY,
     OTHER_FACILITY,
@@ -257,12 +258,15 @@ def test_get_all_narrows_documents_by_format(patient: str) -> None:
     assert len(refs) == 1 + 2 + 2, "the entry, both submission sets and what they hold"
 
 
-def test_a_query_that_is_not_built_yet_says_what_is(patient: str) -> None:
+def test_every_query_of_the_table_is_answered(patient: str) -> None:
+    assert set(stored_queries._EXECUTED) == set(QUERIES)
+
+
+def test_a_query_that_is_unknown_is_told_which_are_not(patient: str) -> None:
     with pytest.raises(ExchangeError) as refusal:
-        answer(query("urn:uuid:f26abbcb-ac74-4422-8a30-edb644bbc1a9"), permit())
+        answer(query("urn:uuid:00000000-0000-0000-0000-000000000000"), permit())
     assert refusal.value.reason is Reason.UNKNOWN_QUERY
-    assert "FindSubmissionSets" in refusal.value.detail
-    assert "FindDocuments, GetDocuments, GetAll" in refusal.value.detail
+    assert "FindDocuments, FindSubmissionSets" in refusal.value.detail
 
 
 def test_the_patient_of_a_query(patient: str) -> None:

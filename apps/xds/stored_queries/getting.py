@@ -1,0 +1,239 @@
+"""The queries that get objects by their ids, and what is around them (ITI TF-2: 3.18.4.1.2.3.7.5 to .13)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.db import connection
+
+from apps.xds.stored_queries.finding import selected
+from apps.xds.stored_queries.selection import (
+    ENTRIES,
+    FOLDERS,
+    SETS,
+    STATUSES,
+    Condition,
+    Table,
+    marks,
+    numbers,
+    one_of,
+    restrict,
+    values_of,
+)
+from apps.xds.stored_queries.showing import Asked, Row, associations, entries, one_patient, result, too_many
+from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
+
+_COLUMNS = (("EntryUUID", "entry_uuid"), ("UniqueId", "unique_id"))
+_ASSOCIATION_STATUS = "$XDSAssociationStatus"
+
+
+def get_documents(asked: Asked) -> QueryResult:
+    """GetDocuments: the entries named by entry UUID or unique id. One statement."""
+    return _only(asked, _named(asked, ENTRIES))
+
+
+def get_folders(asked: Asked) -> QueryResult:
+    """GetFolders: the folders named by entry UUID or unique id. Two statements."""
+    return _only(asked, _named(asked, FOLDERS))
+
+
+def get_associations(asked: Asked) -> QueryResult:
+    """GetAssociations: those that touch one of the objects named."""
+    return result(asked, _touching(asked, _few(values_of(asked.query, "$uuid"))))
+
+
+def get_documents_and_associations(asked: Asked) -> QueryResult:
+    """GetDocumentsAndAssociations: the entries named, and the associations that touch them."""
+    documents = _named(asked, ENTRIES)
+    one_patient(asked, documents)
+    return result(asked, [*documents, *_touching(asked, [row.entry_uuid for row in documents])])
+
+
+def get_submission_sets(asked: Asked) -> QueryResult:
+    """GetSubmissionSets: the sets that hold one of the objects named, with the memberships that say so."""
+    named = _few(values_of(asked.query, "$uuid"))
+    members = _memberships(asked, "target_uuid", named)
+    sets = _with_uuids(asked, SETS, {row.source for row in members})
+    one_patient(asked, sets)
+    held = {row.entry_uuid for row in sets}
+    return result(asked, [*sets, *(row for row in members if row.source in held)])
+
+
+def get_submission_set_and_contents(asked: Asked) -> QueryResult:
+    """GetSubmissionSetAndContents: the set and what it holds; of associations those between two objects answered."""
+    sets = _named(asked, SETS)
+    members = _memberships(asked, "source_uuid", [row.entry_uuid for row in sets])
+    targets = {row.target for row in members}
+    documents, folders = _contents(asked, targets), _with_uuids(asked, FOLDERS, targets)
+    objects = [*sets, *documents, *folders]
+    one_patient(asked, objects)
+    answered = {row.entry_uuid for row in objects}
+    held = _between(_associations_named(asked, targets - answered), answered)
+    answered |= {row.entry_uuid for row in held}
+    return result(asked, [*objects, *held, *_between(members, answered)])
+
+
+def get_folder_and_contents(asked: Asked) -> QueryResult:
+    """GetFolderAndContents: the folder, its entries and the memberships between them."""
+    folders = _named(asked, FOLDERS)
+    members = _memberships(asked, "source_uuid", [row.entry_uuid for row in folders])
+    objects = [*folders, *_contents(asked, {row.target for row in members})]
+    one_patient(asked, objects)
+    return result(asked, [*objects, *_between(members, {row.entry_uuid for row in objects})])
+
+
+def get_folders_for_document(asked: Asked) -> QueryResult:
+    """GetFoldersForDocument: the folders that hold the entry named."""
+    documents = _named(asked, ENTRIES)
+    members = _memberships(asked, "target_uuid", [row.entry_uuid for row in documents])
+    return _only(asked, _with_uuids(asked, FOLDERS, {row.source for row in members}))
+
+
+def get_related_documents(asked: Asked) -> QueryResult:
+    """GetRelatedDocuments: associations of the types asked for between the entry named and others, and all these.
+
+    Without such an association nothing is answered, the entry itself included. $XDSDocumentEntryType is of the
+    related entries; the one named is answered whatever it is.
+    """
+    named = [row.entry_uuid for row in _named(asked, ENTRIES)]
+    types = [_full_type(each) for each in values_of(asked.query, "$AssociationTypes")]
+    condition = _ends(named).add(*one_of("a.association_type", types)) if named else None
+    rows = associations(asked, _of_status(asked.query, condition)) if condition else []
+    ends = {end for row in rows for end in (row.source, row.target)}
+    documents = _contents(asked, ends - set(named)) + _with_uuids(asked, ENTRIES, ends & set(named))
+    one_patient(asked, documents)
+    related = _between(rows, {row.entry_uuid for row in documents})
+    used = {end for row in related for end in (row.source, row.target)}
+    return result(asked, [*(row for row in documents if row.entry_uuid in used), *related])
+
+
+def patients_of(query: StoredQuery, *, around: bool) -> tuple[str, ...]:
+    """The regional ids of the patients of the objects that a query names, each once, in the order of their ids.
+
+    around: also those of the submissions and documents that are joined to them. Two statements at most.
+    """
+    named = _ids_of(query)
+    if len(named) > settings.MAX_RESULTS:
+        return ()  # refused by the verb
+    found: dict[str, None] = {}
+    uuids: list[str] = []
+    for entry_uuid, patient_id in _owners(query, named):
+        found[patient_id] = None
+        uuids.append(entry_uuid)
+    if around and uuids:
+        found.update(dict.fromkeys(_owners_around(uuids)))
+    return tuple(found)
+
+
+def _only(asked: Asked, rows: list[Row]) -> QueryResult:
+    one_patient(asked, rows)
+    return result(asked, rows)
+
+
+def _few(values: list[str]) -> list[str]:
+    if len(values) > settings.MAX_RESULTS:
+        raise too_many()
+    return values
+
+
+def _named(asked: Asked, table: Table) -> list[Row]:
+    """The objects of a kind that the query names in one of the two ways."""
+    rows: list[Row] = []
+    for suffix, column in _COLUMNS:
+        values = _few(values_of(asked.query, f"{table.prefix}{suffix}"))
+        if values:
+            rows += selected(asked, table, Condition().add(*one_of(f"{table.alias}.{column}", values)))
+    return rows
+
+
+def _with_uuids(asked: Asked, table: Table, uuids: Iterable[str]) -> list[Row]:
+    named = _few(sorted(uuids))
+    return selected(asked, table, Condition().add(*one_of(f"{table.alias}.entry_uuid", named))) if named else []
+
+
+def _contents(asked: Asked, uuids: Iterable[str]) -> list[Row]:
+    """Those of the entries that the query's parameters for documents let through."""
+    named = _few(sorted(uuids))
+    if not named:
+        return []
+    return entries(asked, restrict(Condition().add(*one_of("e.entry_uuid", named)), asked.query, ENTRIES))
+
+
+def _ends(uuids: list[str]) -> Condition:
+    source, target = one_of("a.source_uuid", uuids), one_of("a.target_uuid", uuids)
+    return Condition().add(f"({source[0]} OR {target[0]})", [*source[1], *target[1]])
+
+
+def _touching(asked: Asked, uuids: list[str]) -> list[Row]:
+    return associations(asked, _of_status(asked.query, _ends(uuids))) if uuids else []
+
+
+def _of_status(query: StoredQuery, condition: Condition) -> Condition:
+    if _ASSOCIATION_STATUS in query.parameters:
+        condition.add(*one_of("a.status", numbers(query, _ASSOCIATION_STATUS, STATUSES)))
+    return condition
+
+
+def _memberships(asked: Asked, end: str, uuids: list[str]) -> list[Row]:
+    if not uuids:
+        return []
+    condition = Condition().add(*one_of(f"a.{end}", uuids)).add("a.association_type = %s", [HAS_MEMBER])
+    return associations(asked, condition)
+
+
+def _associations_named(asked: Asked, uuids: Iterable[str]) -> list[Row]:
+    named = sorted(uuids)
+    return associations(asked, Condition().add(*one_of("a.entry_uuid", named))) if named else []
+
+
+def _between(rows: Iterable[Row], answered: set[str]) -> list[Row]:
+    return [row for row in rows if row.source in answered and row.target in answered]
+
+
+def _full_type(name: str) -> str:
+    """An association type by the short name that older consumers send, as its URN."""
+    if name == "HasMember":
+        return HAS_MEMBER
+    if name == "IsSnapshotOf":
+        return f"urn:ihe:iti:2010:AssociationType:{name}"
+    return name if name.startswith("urn:") else f"urn:ihe:iti:2007:AssociationType:{name}"
+
+
+def _ids_of(query: StoredQuery) -> list[str]:
+    names = [f"{table.prefix}{suffix}" for table in (ENTRIES, SETS, FOLDERS) for suffix, _ in _COLUMNS]
+    return [value for name in ("$uuid", *names) for value in values_of(query, name)]
+
+
+def _owners(query: StoredQuery, named: list[str]) -> list[tuple[str, str]]:
+    """(entry UUID, regional id) of the objects that a query names; $uuid names objects of any kind."""
+    by_kind = [
+        (table, column, values_of(query, f"{table.prefix}{suffix}"))
+        for table in (ENTRIES, SETS, FOLDERS)
+        for suffix, column in _COLUMNS
+    ]
+    by_kind += [(table, "entry_uuid", values_of(query, "$uuid")) for table in (ENTRIES, SETS, FOLDERS)]
+    parts = [
+        (f"SELECT entry_uuid, patient_id FROM {table.name} WHERE {column} IN ({marks(values)})", values)  # noqa: S608
+        for table, column, values in by_kind
+        if values
+    ]
+    if not named or not parts:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(sql for sql, _ in parts), [each for _, values in parts for each in values])
+        return list(cursor.fetchall())
+
+
+def _owners_around(uuids: list[str]) -> list[str]:
+    """Regional ids of the submissions whose associations touch the objects, and of the documents these name."""
+    some = marks(uuids)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT patient_id FROM xds_association WHERE source_uuid IN ({some})"  # noqa: S608
+            f" UNION SELECT DISTINCT patient_id FROM xds_association WHERE target_uuid IN ({some})"
+            " UNION SELECT DISTINCT e.patient_id FROM xds_association a"
+            f" JOIN xds_documententry e ON e.entry_uuid = a.target_uuid WHERE a.source_uuid IN ({some})",
+            uuids * 3,
+        )
+        return sorted(row[0] for row in cursor.fetchall())

@@ -1,0 +1,240 @@
+"""What a permit shows of the objects that a query selects, and the answer made of them.
+
+An entry is shown where its row is disclosed. A submission set or folder that holds documents is shown with one of
+them; an empty one where its facility is open. An association is shown where neither of its ends is withheld.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+
+from apps.xds.rules import disclosure_of
+from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, Condition, Table, each_row, marks
+from hie.values.access import Decision, Permit
+from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
+from hie.values.errors import ExchangeError, Reason
+
+DISCLOSURE = (
+    "e.entry_uuid, e.facility_code, e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date"
+)
+_AT_ONCE = 2000  # ids in one statement: a database takes so many parameters and no more
+_DEPTH = 3  # a submission set holds the membership of a document in a folder: further, nothing is an association's end
+
+
+class Row(NamedTuple):
+    """One selected object: what is answered (fragment or id), and what it is."""
+
+    answered: Any
+    entry_uuid: str
+    patient_id: str
+    facility_code: str = ""
+    source: str = ""
+    target: str = ""
+    association_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query in the light of the permit. What is selected of an object is what its return type answers."""
+
+    query: StoredQuery
+    permit: Permit
+
+    def answered(self, alias: str) -> str:
+        """The column that is answered."""
+        return f"{alias}.{'fragment' if self.query.leaf_class else 'entry_uuid'}"
+
+
+def entries(asked: Asked, condition: Condition) -> list[Row]:
+    """The entries that meet the condition and that the permit discloses. One statement.
+
+    Raises ExchangeError(TOO_MANY_RESULTS) with the first one above the limit, so that memory stays bounded.
+    """
+    permit = asked.permit
+    open_patients = frozenset(each for each in permit.decisions if _is_open(permit.of(each)))
+    found: list[Row] = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {asked.answered('e')}, e.patient_id, {DISCLOSURE} FROM xds_documententry e"  # noqa: S608
+            f" WHERE {condition.sql} ORDER BY e.id",
+            condition.parameters,
+        )
+        for answer_value, patient_id, *columns in each_row(cursor):
+            if patient_id in open_patients or permit.allows(patient_id, disclosure_of(*columns)):
+                found.append(Row(answer_value, columns[0], patient_id, columns[1]))
+                if len(found) > settings.MAX_RESULTS:
+                    raise too_many()
+    return found
+
+
+def packages(asked: Asked, table: Table, condition: Condition) -> list[Row]:
+    """Submission sets or folders that meet the condition and that the permit shows. Two statements for each 500."""
+    found: list[Row] = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {asked.answered('p')}, p.entry_uuid, p.patient_id, p.facility_code FROM {table.name} p"  # noqa: S608
+            f" WHERE {condition.sql} ORDER BY p.id",
+            condition.parameters,
+        )
+        while rows := cursor.fetchmany(500):
+            selected = [Row(*row) for row in rows]
+            members = _members_of([row.entry_uuid for row in selected], asked.permit)
+            found += [row for row in selected if shown(row, members, asked.permit)]
+            if len(found) > settings.MAX_RESULTS:
+                raise too_many()
+    return found
+
+
+def associations(asked: Asked, condition: Condition) -> list[Row]:
+    """Associations (alias ``a``) that meet the condition and whose ends the permit shows.
+
+    Two statements where the ends are documents, four where they are packages too, and some more for associations.
+    """
+    rows = _selected_associations(asked, condition)
+    seen = shown_among({end for row in rows for end in (row.source, row.target)}, asked.permit)
+    return [row for row in rows if row.source in seen and row.target in seen]
+
+
+def shown_among(uuids: Collection[str], permit: Permit, depth: int = 0) -> set[str]:
+    """Which of these objects, of whatever kind, the permit shows."""
+    visible, withheld = _entries_among(uuids, permit)
+    others = [each for each in uuids if each not in visible and each not in withheld]
+    if not others:
+        return visible
+    found = _packages_among(others)
+    members = _members_of([row.entry_uuid for row in found], permit)
+    visible |= {row.entry_uuid for row in found if shown(row, members, permit)}
+    rest = set(others) - {row.entry_uuid for row in found}
+    if not rest or depth == _DEPTH:
+        return visible
+    nested = _associations_among(rest)
+    seen = shown_among({end for _, *ends in nested for end in ends} - visible, permit, depth + 1) | visible
+    return visible | {uuid for uuid, source, target in nested if source in seen and target in seen}
+
+
+def shown(package: Row, members: dict[str, bool], permit: Permit) -> bool:
+    """Whether a submission set or folder is shown. members: those that hold documents -> whether one is visible."""
+    if package.entry_uuid in members:
+        return members[package.entry_uuid] and permit.reveals(package.patient_id, package.facility_code)
+    return permit.allows(
+        package.patient_id, disclosure_of(package.entry_uuid, package.facility_code, "", "", "", "", "")
+    )
+
+
+def result(asked: Asked, rows: list[Row], patients: Iterable[str] = ()) -> QueryResult:
+    """The answer with these objects, in their order. Raises ExchangeError(TOO_MANY_RESULTS) above the limit."""
+    if len(rows) > settings.MAX_RESULTS:
+        raise too_many()
+    query = asked.query
+    if query.leaf_class:
+        return QueryResult(
+            fragments=tuple(bytes(row.answered) for row in rows), home=query.home, patients=tuple(patients)
+        )
+    return QueryResult(object_refs=tuple(row.answered for row in rows), home=query.home, patients=tuple(patients))
+
+
+def one_patient(asked: Asked, rows: Iterable[Row]) -> None:
+    """Full metadata are of one patient only (notes to 3.18.4.1.2.3.7.5 to .13). rows: the objects but associations.
+
+    Raises ExchangeError(NOT_ONE_PATIENT).
+    """
+    if asked.query.leaf_class and len({row.patient_id for row in rows}) > 1:
+        detail = "The objects belong to several patients; ask for those of one patient, or for ObjectRef."
+        raise ExchangeError(Reason.NOT_ONE_PATIENT, detail)
+
+
+def too_many() -> ExchangeError:
+    """The refusal to answer with more than the limit."""
+    return ExchangeError(
+        Reason.TOO_MANY_RESULTS,
+        f"More than {settings.MAX_RESULTS} objects meet the query; narrow it by time, class or status.",
+    )
+
+
+def _is_open(decision: Decision) -> bool:
+    """Whether everything of the patient may be seen, so that no row has to be judged."""
+    return not decision.rules and (decision.default or decision.emergency)
+
+
+def _selected_associations(asked: Asked, condition: Condition) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {asked.answered('a')}, a.entry_uuid, a.patient_id, a.facility_code, a.source_uuid,"  # noqa: S608
+            f" a.target_uuid, a.association_type FROM xds_association a WHERE {condition.sql} ORDER BY a.id",
+            condition.parameters,
+        )
+        rows = cursor.fetchmany(settings.MAX_RESULTS * 2 + 1)
+    if len(rows) > settings.MAX_RESULTS * 2:
+        raise too_many()
+    return [Row(*row) for row in rows]
+
+
+def _parts(uuids: Collection[str]) -> Iterator[list[str]]:
+    named = list(uuids)
+    for start in range(0, len(named), _AT_ONCE):
+        yield named[start : start + _AT_ONCE]
+
+
+def _entries_among(uuids: Collection[str], permit: Permit) -> tuple[set[str], set[str]]:
+    """Those that are entries: visible, withheld."""
+    visible: set[str] = set()
+    withheld: set[str] = set()
+    for part in _parts(uuids):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT e.patient_id, {DISCLOSURE} FROM xds_documententry e"  # noqa: S608
+                f" WHERE e.entry_uuid IN ({marks(part)})",
+                part,
+            )
+            for owner, *columns in each_row(cursor):
+                (visible if permit.allows(owner, disclosure_of(*columns)) else withheld).add(columns[0])
+    return visible, withheld
+
+
+def _packages_among(uuids: Collection[str]) -> list[Row]:
+    rows: list[Row] = []
+    for part in _parts(uuids):
+        selected = " UNION ALL ".join(
+            f"SELECT '', p.entry_uuid, p.patient_id, p.facility_code FROM {table.name} p"  # noqa: S608
+            f" WHERE p.entry_uuid IN ({marks(part)})"
+            for table in (SETS, FOLDERS)
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(selected, part * 2)
+            rows += [Row(*row) for row in cursor.fetchall()]
+    return rows
+
+
+def _associations_among(uuids: Collection[str]) -> list[tuple[str, str, str]]:
+    rows: list[tuple[str, str, str]] = []
+    for part in _parts(uuids):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT entry_uuid, source_uuid, target_uuid FROM xds_association"  # noqa: S608
+                f" WHERE entry_uuid IN ({marks(part)})",
+                part,
+            )
+            rows += cursor.fetchall()
+    return rows
+
+
+def _members_of(uuids: Collection[str], permit: Permit) -> dict[str, bool]:
+    """Submission sets and folders that hold documents: whether one of these is visible."""
+    members: dict[str, bool] = {}
+    for part in _parts(uuids):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT a.source_uuid, e.patient_id, {DISCLOSURE} FROM xds_association a"  # noqa: S608
+                f" JOIN {ENTRIES.name} e ON e.entry_uuid = a.target_uuid"
+                f" WHERE a.source_uuid IN ({marks(part)}) AND a.association_type = %s",
+                [*part, HAS_MEMBER],
+            )
+            for package, owner, *columns in each_row(cursor):
+                if not members.get(package, False):
+                    members[package] = permit.allows(owner, disclosure_of(*columns))
+    return members
