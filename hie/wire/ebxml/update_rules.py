@@ -206,12 +206,18 @@ class _Reading:
 
     def _once(self, made: list[UpdateOperation]) -> None:
         """One new version of a logical object, one new status of an object, in one request."""
-        seen: set[tuple[type, str]] = set()
+        changed: list[tuple[object, RegistryObject, str]] = [
+            (("version", each.logical_id), each, "logicalID") for each in self.members.values() if each.logical_id
+        ]
         for operation in made:
-            key, place, name = _changed(operation)
-            if (type(operation), key) in seen:
+            if not isinstance(operation, NewVersion):
+                asked_by = operation.asked_by
+                changed.append(((type(operation), asked_by.target_object), asked_by, "targetObject"))
+        seen = set()
+        for key, place, name in changed:
+            if key in seen:
                 self._say(Reason.METADATA_UPDATE, place, name, "is named twice; ask for one change of an object")
-            seen.add((type(operation), key))
+            seen.add(key)
 
     def _left_over(self, sets: set[str], made: list[UpdateOperation]) -> None:
         """What the message has and no operation uses would be lost without a word."""
@@ -269,15 +275,6 @@ class _Reading:
 def _finding(reason: Reason, registry_object: RegistryObject, where: str, sentence: str) -> Finding:
     object_id = registry_object.entry_uuid or f"{model_of(registry_object).name} without id"
     return Finding(reason, f"{where} of {object_id} {sentence}.", f"{object_id}: {where}")
-
-
-def _changed(operation: UpdateOperation) -> tuple[str, RegistryObject, str]:
-    """What an operation changes, and where the message says so: the object there and the attribute."""
-    if isinstance(operation, NewVersion):
-        return operation.updated.logical_id, operation.updated, "logicalID"
-    if isinstance(operation, NewStatus):
-        return operation.target, operation.asked_by, "targetObject"
-    return operation.submitted.entry_uuid, operation.asked_by, "targetObject"
 
 
 def _is_same(name: str, before: object, after: object) -> bool:

@@ -16,7 +16,7 @@ _DURATION = re.compile(
 
 
 def read_moment(text: str) -> datetime | Duration | None:
-    """A dateTime, aware (UTC where it names no zone), or a duration from now on; None where it is neither.
+    """A dateTime in UTC (which it is where it names no zone), or a duration from now on; None where it is neither.
 
     A duration backwards ends nothing in the future and is none of ours.
     """
@@ -29,8 +29,8 @@ def read_moment(text: str) -> datetime | Duration | None:
         return None
     try:
         year, month, day, hour, minute, second = (int(each) for each in found.groups()[:6])
-        return datetime(year, month, day, hour, minute, second, _micro(found[7]), _zone(found[8]))
-    except ValueError:
+        return datetime(year, month, day, hour, minute, second, _micro(found[7]), _zone(found[8])).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -104,7 +104,7 @@ def read_response(message: SoapMessage) -> SubscriptionAnswer:
         detail = "The answer has to be wsnt:SubscribeResponse with the address of the subscription."
         raise ExchangeError(Reason.UNREADABLE, detail)
     now, ends = (_moment(message.body.findtext(name)) for name in (_NOW, _ENDS))
-    return SubscriptionAnswer(address, now or datetime.now().astimezone(), ends)
+    return SubscriptionAnswer(address, now or datetime.now(UTC), ends)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -175,6 +175,11 @@ def _read_consumer(request: etree._Element, findings: list[Finding]) -> str:
 def _read_until(request: etree._Element, findings: list[Finding]) -> datetime | Duration | None:
     text = (request.findtext(_UNTIL) or "").strip()
     until = read_moment(text)
+    try:
+        if isinstance(until, Duration):
+            until.after(datetime.now(UTC))
+    except OverflowError:
+        until = None
     if text and until is None:
         detail = "InitialTerminationTime has to be a dateTime such as 2030-01-31T00:00:00Z, or a duration such as P30D."
         findings.append(Finding(Reason.TERMINATION_TIME, detail, "InitialTerminationTime"))

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from hie.values.documents import APPROVED, DEPRECATED, QueryResult, StoredQuery
 from hie.values.errors import ExchangeError, Finding, Reason
-from hie.wire.ebxml import stored_query
+from hie.wire.ebxml import multi_patient_query, stored_query
 from hie.wire.ebxml.fragments import read_fragment, write_fragment
 from hie.wire.ebxml.names import FAILURE, PARTIAL_SUCCESS, QUERY, RIM, SUCCESS
-from hie.wire.ebxml.queries import PARAMETERS, QUERIES, QUERY_NAMED
+from hie.wire.ebxml.queries import PARAMETERS, QUERIES, QUERY_NAMED, Query
 from hie.wire.ebxml.registry_response import Answering
 from hie.wire.xml import escape, parse
 from tests.conformance import CONFORMANCE, needs_conformance
@@ -43,7 +43,9 @@ def query(slots: Slots, query_id: str = FIND, return_type: str = "LeafClass", ho
         f'<query:ResponseOption returnComposedObjects="true" returnType="{return_type}"/>'
         f'<rim:AdhocQuery id="{query_id}"{at}>{written}</rim:AdhocQuery></query:AdhocQueryRequest>'.encode()
     )
-    return stored_query.read_request(message_of(root))
+    row = QUERIES.get(query_id)
+    codec = multi_patient_query if row and row.multi_patient else stored_query
+    return codec.read_request(message_of(root))
 
 
 def codes_of(found: StoredQuery) -> list[str]:
@@ -241,9 +243,33 @@ def test_public_messages() -> None:
     assert one.parameters[f"{ENTRY}CreationTimeTo"] == (("20221016161616",),)
     assert {each.location for each in one.findings} == {f"{ENTRY}PatientId"}
     assert set(codes_of(one)) == {"XDSRegistryError"}
-    two = stored_query.read_request(message_of(parse((MESSAGES / "xds" / "iti51request.xml").read_bytes())))
+    two = multi_patient_query.read_request(message_of(parse((MESSAGES / "xds" / "iti51request.xml").read_bytes())))
     assert two.parameters[f"{ENTRY}PatientId"] == (("1^^^&1.2.3.4&ISO", "2^^^&1.2.3.4&ISO"),)
     assert two.findings == ()
+
+
+def test_several_patients() -> None:
+    found = multi_patient_query.read_request(sample("ITI-51/find-documents.xml"))
+    assert found.findings == ()
+    assert found.query_id == MANY.query_id
+    assert found.parameters[f"{ENTRY}PatientId"] == ((PATIENT, "P3D8N2WC^^^&1.2.392.200119.9.1&ISO"),)
+    again = multi_patient_query.read_request(sent(multi_patient_query.write_request(found)))
+    assert (again.query_id, again.parameters) == (found.query_id, found.parameters)
+
+
+@pytest.mark.parametrize("row", QUERIES.values(), ids=lambda row: row.name)
+def test_a_query_is_asked_by_its_own_transaction(row: Query) -> None:
+    """ITI-18 asks for one patient, ITI-51 for several; each says where the other kind is asked."""
+    request = stored_query.write_request(StoredQuery(row.query_id, {}))
+    for codec, own in ((stored_query, not row.multi_patient), (multi_patient_query, row.multi_patient)):
+        findings = codec.read_request(sent(request)).findings
+        assert (Reason.UNKNOWN_QUERY in {each.reason for each in findings}) is not own
+
+
+def test_a_query_of_one_patient_is_refused_by_iti_51() -> None:
+    found = multi_patient_query.read_request(sample("ITI-51/refused-one-patient-query.xml"))
+    assert codes_of(found) == ["XDSUnknownStoredQuery", "XDSStoredQueryParamNumber"]
+    assert "ITI-18" in found.findings[0].detail
 
 
 FRAGMENTS = tuple(map(write_fragment, (objects.SUBMISSION_SET, objects.DOCUMENT_ENTRY, objects.FOLDER)))
