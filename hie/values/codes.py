@@ -12,3 +12,32 @@ class Code:
     code: str
     scheme: str = ""
     display: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCode:
+    """A code that a domain allows. system: the URI of its scheme in FHIR; extension: of files of a MIME type."""
+
+    code: Code
+    system: str = ""
+    extension: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodeType:
+    """The codes that one attribute may have. name: ``typeCode``; class_scheme: the classification scheme, or ""."""
+
+    name: str
+    codes: tuple[DomainCode, ...]
+    class_scheme: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DomainCodes:
+    """Everything that an affinity domain has agreed on: its codes, and who may issue patient ids.
+
+    assigning_authorities: (``&OID&ISO``, name of the authority) in order.
+    """
+
+    code_types: tuple[CodeType, ...]
+    assigning_authorities: tuple[tuple[str, str], ...] = ()
