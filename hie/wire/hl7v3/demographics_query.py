@@ -264,8 +264,8 @@ def _births(root: etree._Element, findings: list[Finding]) -> tuple[BirthCriteri
 
 
 def _sexes(root: etree._Element) -> tuple[str, ...]:
-    codes = (value for values in _values(root, "livingSubjectAdministrativeGender") for value in values)
-    return tuple(filter(None, (read_sex(attribute(value, "code")) for value in codes)))
+    values = (value for values in _values(root, "livingSubjectAdministrativeGender") for value in values)
+    return tuple(filter(None, map(read_sex, values)))
 
 
 def _identifiers(root: etree._Element, findings: list[Finding]) -> tuple[tuple[Identifier, ...], ...]:

@@ -99,6 +99,9 @@ def write_request(feed: PatientFeed, devices: Devices) -> SoapBody:
     """Write a feed of our own. The id of the message is ``feed.message_id``, or fresh where there is none."""
     custodian = feed.identifiers[0].oid
     person = write_person(feed.demographics, null_name="NA")
+    if feed.event is FeedEvent.MERGE and not feed.demographics.name:
+        # A name has to be there (table 3.44.4.2.2-1), and nobody takes demographics from a merge.
+        person = person.replace('<name nullFlavor="NA"/>', "<name>Unknown</name>")
     patient = write_patient(feed.identifiers, person, write_provider(custodian))
     replacement = ""
     if feed.event is FeedEvent.MERGE:

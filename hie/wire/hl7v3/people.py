@@ -9,6 +9,7 @@ from hie.values.people import Demographics
 from hie.wire.hl7v3.datatypes import (
     all_at,
     at,
+    attribute,
     read_address,
     read_date,
     read_identifiers,
@@ -30,9 +31,12 @@ _GENDERS = {"M": 'code="M"', "F": 'code="F"', "O": 'code="UN"', "U": 'nullFlavor
 _GENDER_SYSTEM = "2.16.840.1.113883.5.1"
 
 
-def read_sex(code: str) -> str:
-    """HL7 table 0001 of an AdministrativeGender code; what is neither is ``O``, nothing is ""."""
-    return _SEXES.get(code.upper(), "O") if code else ""
+def read_sex(element: etree._Element | None) -> str:
+    """HL7 table 0001 of an AdministrativeGender; a code of another system is ``O``, one that is absent is ""."""
+    code = attribute(element, "code").upper()
+    if not code:
+        return "U" if attribute(element, "nullFlavor") == "UNK" else ""
+    return _SEXES.get(code, "O")
 
 
 def read_demographics(patient: etree._Element | None) -> Demographics:
@@ -43,7 +47,7 @@ def read_demographics(patient: etree._Element | None) -> Demographics:
     return Demographics(
         name=read_name(all_at(person, "name")),
         birth_date=read_date(value_at(person, "birthTime")),
-        sex=read_sex(value_at(person, "administrativeGenderCode", "code")),
+        sex=read_sex(at(person, "administrativeGenderCode")),
         addresses=tuple(filter(None, map(read_address, addresses[:MOST_REPETITIONS]))),
         telephones=tuple(dict.fromkeys(filter(None, map(read_telephone, telephones[:MOST_REPETITIONS])))),
         death_time=value_at(person, "deceasedTime"),
