@@ -59,6 +59,7 @@ _RULES = {
 _NO_DOCUMENT_TYPE = "The XML document has a document type, which is not allowed."
 
 _thread = threading.local()
+_TO_ESCAPE = re.compile("[^\t\n\u0020!#-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -85,6 +86,8 @@ def parse(raw: bytes, max_bytes: int = MAX_BYTES) -> etree._Element:
 
 def escape(text: str) -> str:
     """The text as it stands in an element or in an attribute in double quotes; illegal characters become U+FFFD."""
+    if _TO_ESCAPE.search(text) is None:
+        return text
     return _escape(_ILLEGAL.sub("\ufffd", text), {'"': "&quot;", "\r": "&#13;"})
 
 

@@ -89,8 +89,7 @@ def feed_patient(facility: Facility, row: Row, demographics: Demographics, *, kn
         occurred_at=row.written_at[:14],
     )
     try:
-        with transaction.atomic():
-            outcome = feed(told, facility.code, sender=f"ssmix:{row.root_id}")
+        outcome = feed(told, facility.code, sender=f"ssmix:{row.root_id}")  # in a savepoint of its own
     except ExchangeError:
         return None
     return outcome.regional_id or regional_id_of(told.identifiers[0])
@@ -205,6 +204,7 @@ def _document(facility: Facility, wanted: ToRegister, facts: DocumentFacts, regi
         unique_id=row.unique_id,
         patient_id=Identifier(regional_id, affinity_domain()).xds_cx,
         mime_type=MIME_TYPE,
+        repository_unique_id=facility.repository_oid,
         hash=row.sha1,
         size=row.size,
         creation_time=facts.creation_time,
@@ -251,6 +251,7 @@ def _folder_documents(
             unique_id=unique_id,
             patient_id=Identifier(regional_id, affinity_domain()).xds_cx,
             mime_type=part.mime_type,
+            repository_unique_id=facility.repository_oid,
             hash=part.sha1,
             size=part.size,
             creation_time=created or creation_time_of(row.care_date, row.written_at),

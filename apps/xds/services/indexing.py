@@ -15,9 +15,10 @@ from django.db import transaction
 
 from apps.xds import models
 from apps.xds.models import Status
-from apps.xds.services.storing import approved, deprecate, hold, keep_contents, patient_of, store
+from apps.xds.services.storing import deprecate, hold, keep_contents, patient_of, store
 from hie.values.codes import Code
 from hie.values.documents import (
+    APPROVED,
     DEPRECATED,
     HAS_MEMBER,
     RPLC,
@@ -159,11 +160,12 @@ def _entries_there(uuids: Iterable[str]) -> dict[str, _There]:
 def _completed(document: IndexedDocument) -> IndexedDocument:
     entry = document.entry
     entry = replace(
-        approved(entry),
+        entry,
+        availability_status=APPROVED,
         logical_id=entry.logical_id or entry.entry_uuid,
         repository_unique_id=entry.repository_unique_id or settings.REPOSITORY_OID,
     )
-    return replace(document, entry=entry)
+    return IndexedDocument(entry, document.locator, document.sha256, document.replaces)
 
 
 def _check_bytes(documents: Sequence[IndexedDocument]) -> None:

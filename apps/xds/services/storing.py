@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from apps.xds import models
 from apps.xds.models import ObjectType, Status, shard_key_of
 from apps.xds.rules import lines
+from hie.exchange.bulk import insert_rows, keys_of
 from hie.values.codes import Code
 from hie.values.documents import (
     APPROVED,
@@ -50,14 +52,31 @@ def hold(names: Iterable[str]) -> None:
 
 def keep_contents(wanted: Sequence[models.Content]) -> dict[tuple[str, str], int]:
     """Rows for contents, made where they are not there yet: (locator, SHA-256) -> primary key."""
-    places = [each.locator for each in wanted]
-    if not places:
+    if not wanted:
         return {}
-    models.Content.objects.bulk_create(wanted, ignore_conflicts=True, batch_size=500)
-    marks = ", ".join(["%s"] * len(places))
+    now = _now()
+    marks = f"({', '.join(['%s'] * len(_CONTENT_COLUMNS))})"
+    found = {}
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT locator, sha256, id FROM xds_content WHERE locator IN ({marks})", places)  # noqa: S608
-        return {(locator, sha256): key for locator, sha256, key in cursor.fetchall()}
+        for start in range(0, len(wanted), _CONTENTS_AT_ONCE):
+            part = wanted[start : start + _CONTENTS_AT_ONCE]
+            values = [value for each in part for value in (each.locator, each.size, each.sha1, each.sha256, now)]
+            cursor.execute(
+                f"INSERT INTO xds_content ({', '.join(_CONTENT_COLUMNS)})"  # noqa: S608 - names of columns
+                f" VALUES {', '.join([marks] * len(part))} ON CONFLICT DO NOTHING",
+                values,
+            )
+            places = ", ".join(["%s"] * len(part))
+            cursor.execute(
+                f"SELECT locator, sha256, id FROM xds_content WHERE locator IN ({places})",  # noqa: S608
+                [each.locator for each in part],
+            )
+            found.update({(locator, sha256): key for locator, sha256, key in cursor.fetchall()})
+    return found
+
+
+_CONTENT_COLUMNS = ("locator", "size", "sha1", "sha256", "created_at")
+_CONTENTS_AT_ONCE = 400
 
 
 def store(
@@ -71,22 +90,28 @@ def store(
 
     patient_of: object -> regional id. contents: entry UUID -> id of its content. digest: of the submission set.
     """
-    rows: dict[type, list[tuple[Any, Any]]] = {}
+    now = _now()
+    rows: dict[type, list[tuple[Any, dict[str, Any]]]] = {}
     for each in objects:
         patient_id = patient_of(each)
-        shared = {
+        row = {
             "patient_id": patient_id,
             "shard_key": shard_key_of(patient_id),
             "entry_uuid": each.entry_uuid,
             "facility_code": facility_code,
-            "status": Status.DEPRECATED if each.availability_status == DEPRECATED else Status.APPROVED,
-            "fragment": write_fragment(each),
+            "status": (Status.DEPRECATED if each.availability_status == DEPRECATED else Status.APPROVED).value,
+            "registered_at": now,
         }
-        rows.setdefault(type(each), []).append((each, _row(each, shared, contents or {}, digest)))
-    for pairs in rows.values():
-        model = type(pairs[0][1])
-        model._default_manager.bulk_create([row for _, row in pairs], batch_size=500)
+        row.update(_columns(each, contents or {}, digest))
+        row["fragment"] = write_fragment(each)
+        rows.setdefault(type(each), []).append((each, row))
+    for kind, pairs in rows.items():
+        insert_rows(_TABLES[kind], tuple(pairs[0][1]), [tuple(row.values()) for _, row in pairs])
     _store_values(rows)
+
+
+def _now() -> Any:
+    return connection.ops.adapt_datetimefield_value(timezone.now())
 
 
 def deprecate(rows: Iterable[tuple[int, bytes]]) -> None:
@@ -109,7 +134,10 @@ def touch_folders(uuids: Iterable[str], moment: str) -> None:
 
 def key_of(code: Code | None) -> str:
     """A code as its column holds it: ``code^^scheme`` in normalization form C, "" where there is none."""
-    return _nfc(f"{code.code}^^{code.scheme}") if code else ""
+    if not code:
+        return ""
+    text = f"{code.code}^^{code.scheme}"
+    return text if text.isascii() else _nfc(text)
 
 
 def day_of_care(entry: DocumentEntry) -> str:
@@ -139,62 +167,67 @@ def _padded(time: str) -> str:
     return pad_dtm(time) if time else ""
 
 
-def _row(each: RegistryObject, shared: dict[str, Any], contents: Mapping[str, int], digest: str) -> Any:
+def _columns(each: RegistryObject, contents: Mapping[str, int], digest: str) -> dict[str, Any]:
+    """The columns that objects of one kind have beside the shared ones, always in the same order."""
     if isinstance(each, DocumentEntry):
-        return _entry_row(each, shared, contents)
+        return _entry_columns(each, contents)
     if isinstance(each, SubmissionSet):
-        return models.SubmissionSet(
-            **shared,
-            unique_id=each.unique_id,
-            source_id=each.source_id,
-            submission_time=_padded(each.submission_time),
-            content_type_code=key_of(each.content_type_code),
-            title=each.title[:256],
-            digest=digest,
-        )
+        return {
+            "unique_id": each.unique_id,
+            "source_id": each.source_id,
+            "submission_time": _padded(each.submission_time),
+            "content_type_code": key_of(each.content_type_code),
+            "title": each.title[:256],
+            "digest": digest,
+        }
     if isinstance(each, Folder):
-        return models.Folder(
-            **shared,
-            logical_id=each.logical_id or each.entry_uuid,
-            version=each.version,
-            unique_id=each.unique_id,
-            title=each.title[:256],
-            last_update_time=_padded(each.last_update_time),
-        )
-    return models.Association(
-        **shared,
-        association_type=each.association_type,
-        source_uuid=each.source_object,
-        target_uuid=each.target_object,
-        submission_set_status=each.submission_set_status,
-    )
+        return {
+            "logical_id": each.logical_id or each.entry_uuid,
+            "version": each.version,
+            "unique_id": each.unique_id,
+            "title": each.title[:256],
+            "last_update_time": _padded(each.last_update_time),
+        }
+    return {
+        "association_type": each.association_type,
+        "source_uuid": each.source_object,
+        "target_uuid": each.target_object,
+        "submission_set_status": each.submission_set_status,
+    }
 
 
-def _entry_row(entry: DocumentEntry, shared: dict[str, Any], contents: Mapping[str, int]) -> models.DocumentEntry:
-    return models.DocumentEntry(
-        **shared,
-        logical_id=entry.logical_id or entry.entry_uuid,
-        version=entry.version,
-        unique_id=entry.unique_id,
-        repository_unique_id=entry.repository_unique_id,
-        object_type=ObjectType.ON_DEMAND if entry.object_type == ON_DEMAND else ObjectType.STABLE,
-        mime_type=entry.mime_type,
-        title=entry.title[:256],
-        hash=entry.hash.lower(),
-        size=entry.size,
-        class_code=key_of(entry.class_code),
-        type_code=key_of(entry.type_code),
-        format_code=key_of(entry.format_code),
-        healthcare_facility_type_code=key_of(entry.healthcare_facility_type_code),
-        practice_setting_code=key_of(entry.practice_setting_code),
-        event_codes=lines(map(key_of, entry.event_code_list)),
-        confidentiality_codes=lines(map(key_of, entry.confidentiality_codes)),
-        creation_time=_padded(entry.creation_time),
-        service_start_time=_padded(entry.service_start_time),
-        service_stop_time=_padded(entry.service_stop_time),
-        care_date=day_of_care(entry),
-        content_id=contents.get(entry.entry_uuid),
-    )
+def _entry_columns(entry: DocumentEntry, contents: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "logical_id": entry.logical_id or entry.entry_uuid,
+        "version": entry.version,
+        "unique_id": entry.unique_id,
+        "repository_unique_id": entry.repository_unique_id,
+        "object_type": (ObjectType.ON_DEMAND if entry.object_type == ON_DEMAND else ObjectType.STABLE).value,
+        "mime_type": entry.mime_type,
+        "title": entry.title[:256],
+        "hash": entry.hash.lower(),
+        "size": entry.size,
+        "class_code": key_of(entry.class_code),
+        "type_code": key_of(entry.type_code),
+        "format_code": key_of(entry.format_code),
+        "healthcare_facility_type_code": key_of(entry.healthcare_facility_type_code),
+        "practice_setting_code": key_of(entry.practice_setting_code),
+        "event_codes": lines(map(key_of, entry.event_code_list)),
+        "confidentiality_codes": lines(map(key_of, entry.confidentiality_codes)),
+        "creation_time": _padded(entry.creation_time),
+        "service_start_time": _padded(entry.service_start_time),
+        "service_stop_time": _padded(entry.service_stop_time),
+        "care_date": day_of_care(entry),
+        "content_id": contents.get(entry.entry_uuid),
+    }
+
+
+_TABLES: dict[type, str] = {
+    DocumentEntry: models.DocumentEntry._meta.db_table,
+    SubmissionSet: models.SubmissionSet._meta.db_table,
+    Folder: models.Folder._meta.db_table,
+    Association: models.Association._meta.db_table,
+}
 
 
 def _persons(authors: tuple[Author, ...]) -> list[str]:
@@ -218,15 +251,19 @@ _SIDE_TABLES: tuple[tuple[type[models.PatientRow], str, type, Callable[[Any], li
 )
 
 
-def _store_values(rows: Mapping[type, list[tuple[Any, Any]]]) -> None:
+def _store_values(rows: Mapping[type, list[tuple[Any, dict[str, Any]]]]) -> None:
+    keys: dict[type, dict[str, int]] = {}
     for model, owner, kind, texts_of in _SIDE_TABLES:
-        values = [
-            model(patient_id=row.patient_id, shard_key=row.shard_key, **{owner: row, "value": _nfc(text)})
-            for each, row in rows.get(kind, ())
-            for text in dict.fromkeys(texts_of(each))
-        ]
-        if values:
-            model._default_manager.bulk_create(values, batch_size=1000)
+        values = [(row, _nfc(text)) for each, row in rows.get(kind, ()) for text in dict.fromkeys(texts_of(each))]
+        if not values:
+            continue
+        if kind not in keys:
+            keys[kind] = keys_of(_TABLES[kind], "entry_uuid", [row["entry_uuid"] for _, row in rows[kind]])
+        insert_rows(
+            model._meta.db_table,
+            ("patient_id", "shard_key", f"{owner}_id", "value"),
+            [(row["patient_id"], row["shard_key"], keys[kind][row["entry_uuid"]], text) for row, text in values],
+        )
 
 
 def approved(registry_object: Any) -> Any:

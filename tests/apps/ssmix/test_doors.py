@@ -15,12 +15,17 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.atna.models import AuditRecord
+from apps.network import queries as network
 from apps.ssmix import repository
 from apps.ssmix.models import StorageRoot, StoredFile, Tally
 from apps.ssmix.services import check_transactions, scan
 from apps.ssmix.tasks import scan_due_storages
+from apps.xds.models import DocumentEntry
+from apps.xds.repository import retrieve
+from hie.values.documents import DocumentRequest, RetrieveRequest
 from hie.values.errors import ExchangeError, Reason
 from tests.apps.ssmix.storage import Storage, flagged, message
+from tests.apps.xds import samples
 
 P1 = "0000000001"
 
@@ -168,3 +173,21 @@ def test_the_screens_of_storages(storage: Storage, root: StorageRoot) -> None:
     client.post("/admin/ssmix/storageroot/", {"action": "scan_fully", "_selected_action": [root.pk]})
     root.refresh_from_db()
     assert (root.scan_requested, root.full_requested) == (True, True)
+
+
+def test_a_document_is_retrieved_from_the_repository_of_its_facility(
+    storage: Storage, root: StorageRoot, settings: Any
+) -> None:
+    storage.demographics(P1)
+    file = storage.write(P1)
+    scan(root)
+    entry = DocumentEntry.objects.get()
+    facility = network.facility(root.facility.code)
+    assert facility is not None
+    assert entry.repository_unique_id == facility.repository_oid != settings.REPOSITORY_OID
+    permit = samples.permit(entry.patient_id)
+    asked = DocumentRequest(entry.repository_unique_id, entry.unique_id)
+    assert [each.path for each in retrieve(RetrieveRequest((asked,)), permit).documents] == [file]
+    elsewhere = DocumentRequest(settings.REPOSITORY_OID, entry.unique_id)
+    refused = retrieve(RetrieveRequest((elsewhere,)), permit).findings
+    assert [each.reason for each in refused] == [Reason.DOCUMENT_NOT_AVAILABLE]

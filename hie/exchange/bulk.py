@@ -1,0 +1,42 @@
+"""Many rows into one table at once, past the object layer: COPY on PostgreSQL, one prepared statement on SQLite.
+
+For the paths that write by the hundred (the registry, the scan of storages); a single row has no need of it. Names of
+tables and columns are the program's own, never input. Runs in the caller's database transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.db import connection
+
+COPY_FROM = 20  # rows; below, COPY costs more than it saves
+
+
+def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows, each a value for each column in their order, as the database takes them (times adapted)."""
+    if not rows:
+        return
+    names = ", ".join(columns)
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql" and len(rows) >= COPY_FROM:
+            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
+        marks = ", ".join(["%s"] * len(columns))
+        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - the program's names
+
+
+def keys_of(table: str, column: str, values: Iterable[str]) -> dict[str, int]:
+    """The primary keys of rows by the value of a unique column, in a statement for every few hundred."""
+    wanted = list(values)
+    found: dict[str, int] = {}
+    with connection.cursor() as cursor:
+        for start in range(0, len(wanted), 500):
+            part = wanted[start : start + 500]
+            marks = ", ".join(["%s"] * len(part))
+            cursor.execute(f"SELECT {column}, id FROM {table} WHERE {column} IN ({marks})", part)  # noqa: S608
+            found.update(cursor.fetchall())
+    return found
