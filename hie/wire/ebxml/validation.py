@@ -141,13 +141,14 @@ def _finding(registry_object: RegistryObject, where: str, sentence: str, reason:
 
 def _attributes(message: _Message) -> Iterator[Finding]:
     """Cardinality and value rule of every attribute, by the table."""
+    wanted = message.wanted
     for each in message.objects:
         for row in model_of(each).attributes:
             value = getattr(each, row.field)
             if value in (None, "", ()):
-                if row.least and not _may_lack(message.wanted, each, row):
+                if row.least and not _may_lack(wanted, each, row):
                     yield _finding(each, row.name, f"is missing; a submission has to have it ({row.form.value})")
-            elif not (message.wanted.update and row.form is Form.STATUS and value in (APPROVED, DEPRECATED)):
+            elif row.rule and not (wanted.update and row.form is Form.STATUS and value in (APPROVED, DEPRECATED)):
                 yield from (_finding(each, row.name, said) for said in _complaints(row, value))
 
 
@@ -161,8 +162,8 @@ def _may_lack(wanted: Wanted, registry_object: RegistryObject, row: Attribute) -
 
 
 def _complaints(row: Attribute, value: Any) -> Iterator[str]:
-    """What the rule of a row says of its values. Codes and authors have no rule of their own."""
-    if row.rule is None or row.form in (Form.CODE, Form.AUTHOR):
+    """What the rule of a row says of its values. Codes, authors and flags have no rule in the table."""
+    if row.rule is None:
         return
     for text in value if isinstance(value, tuple) else (str(value),):
         if said := row.rule(text):
