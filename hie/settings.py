@@ -118,6 +118,7 @@ CACHES = {
 # both read this table.
 SCHEDULE: dict[str, tuple[str, int]] = {
     "scan storages": ("apps.ssmix.tasks.scan_due_storages", 5),
+    "send notifications": ("apps.pix.tasks.send_notifications", 5),
     "forget old feeds": ("apps.pix.tasks.forget_old_messages", 86400),
 }
 CELERY_BROKER_URL = BROKER_URL

@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import Count, Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import RangeDateFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
-from apps.pix import matching
-from apps.pix.models import LinkEvent, LocalIdentifier, Person
+from apps.pix import matching, outbox, services
+from apps.pix.models import Encounter, LinkEvent, LocalIdentifier, Movement, Notification, Person, Subscription
 from hie.values.access import Subject
 from hie.values.identifiers import AssigningAuthority, Identifier, masked
 
@@ -82,6 +87,12 @@ class ChartsOfPerson(ReadOnly, TabularInline):
         return _kana(row)
 
 
+class ReasonForm(forms.Form):
+    """Why the regional id has to be another; kept with the retired id for ever."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
+
+
 @admin.register(Person)
 class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     """Persons by what their facilities call them; the regional id is masked."""
@@ -95,6 +106,38 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     inlines = (ChartsOfPerson,)
     ordering = ("-id",)
     list_per_page = 50
+    actions_detail = ("reissue",)
+
+    @action(description=_("New regional id"), url_path="reissue", icon="autorenew", permissions=["reissue"])
+    def reissue(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Ask for the reason, then retire the id and issue another; recorded with the change."""
+        person = get_object_or_404(Person, pk=object_id)
+        form = ReasonForm(request.POST or None)
+        if request.method != "POST" or not form.is_valid():
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": _("New regional id"),
+                "form": form,
+                "back": reverse("admin:pix_person_change", args=[object_id]),
+            }
+            return TemplateResponse(request, "pix/reissue.html", context)
+        return self.audited_work(  # type: ignore[no-any-return]
+            request, lambda: self._reissue(request, person, form.cleaned_data["reason"]), "new regional id", person
+        )
+
+    def has_reissue_permission(self, request: HttpRequest, object_id: int | None = None) -> bool:
+        return request.user.has_perm("pix.change_person")
+
+    def _reissue(self, request: HttpRequest, person: Person, reason: str) -> HttpResponse:
+        try:
+            new = services.reissue(person.regional_id, reason=reason, by=request.user.get_username())
+        except services.NotActiveError:
+            messages.error(request, _("This person is not active any more."))
+            return HttpResponseRedirect(reverse("admin:pix_person_change", args=[person.pk]))
+        successor = Person.objects.get(regional__value=new)
+        messages.success(request, _("The regional id was retired and a new one issued."))
+        return HttpResponseRedirect(reverse("admin:pix_person_change", args=[successor.pk]))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Person]:
         return super().get_queryset(request).prefetch_related("identifiers").annotate(charts=Count("identifiers"))
@@ -196,6 +239,147 @@ class LinkEventAdmin(ReadOnly, AuditedAdmin):
     @display(description=_("previous person"))
     def previous_handle(self, row: LinkEvent) -> str:
         return masked(row.previous_person.regional_id) if row.previous_person else "-"
+
+
+class MovementsOfEncounter(ReadOnly, TabularInline):
+    model = Movement
+    fields = ("kind", "number", "starts_at", "ends_at", "ward", "nursing_ward", "cancelled", "at")
+    readonly_fields = fields
+    extra = 0
+
+
+@admin.register(Encounter)
+class EncounterAdmin(ReadOnly, AuditedAdmin):
+    """Stays as facilities tell of them (ITI-31)."""
+
+    list_display = ("chart_number", "facility", "state", "patient_class", "ward", "admitted_at", "discharged_at")
+    list_filter = ("state", "patient_class", "record__facility_code")
+    list_select_related = ("record__person",)
+    search_fields = ("=record__value", "=number")
+    search_help_text = _("Chart number or visit number")
+    exclude = ("record", "visit", "number_authority", "account_authority")
+    inlines = (MovementsOfEncounter,)
+    ordering = ("-id",)
+    list_per_page = 50
+
+    def subjects_of(self, row: Encounter) -> Iterable[Subject]:
+        identifier = Identifier(row.record.value, AssigningAuthority(oid=row.record.authority_oid))
+        return (Subject(identifier, row.record.person.regional_id),)
+
+    @display(description=_("chart number"))
+    def chart_number(self, row: Encounter) -> str:
+        return str(row.record.value)
+
+    @display(description=_("facility"))
+    def facility(self, row: Encounter) -> str:
+        return _facility_name(row.record.facility_code)
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(AuditedAdmin):
+    """Who is told of changed links, and how it goes."""
+
+    list_display = ("node", "kind", "address", "waiting", "shown_state", "last_sent_at", "next_attempt_at")
+    list_filter = ("kind", "enabled")
+    list_select_related = ("node",)
+    autocomplete_fields = ("node",)
+    readonly_fields = ("failures", "last_problem", "last_sent_at", "next_attempt_at")
+    fields = (
+        "node",
+        "kind",
+        "address",
+        "domains",
+        "receiving_application",
+        "receiving_facility",
+        "enabled",
+        *readonly_fields,
+    )
+    actions = ("try_now",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        waiting = Count("notifications", filter=Q(notifications__done_at=None))
+        return super().get_queryset(request).annotate(waiting_rows=waiting)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        outbox.forget_wishes()
+
+    @display(description=_("waiting"), ordering="waiting_rows")
+    def waiting(self, row: Any) -> int:
+        return int(row.waiting_rows)
+
+    @display(description=_("state"), label={"on": "success", "off": "default", "failing": "danger"})
+    def shown_state(self, row: Subscription) -> tuple[str, str]:
+        if not row.enabled:
+            return "off", str(_("switched off"))
+        return ("failing", row.last_problem) if row.failures else ("on", str(_("in order")))
+
+    @admin.action(description=_("Try again now"), permissions=["change"])
+    def try_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
+        services.retry_now(queryset.values_list("pk", flat=True))
+        messages.success(request, _("They are tried again at once."))
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnly, AuditedAdmin):
+    """What is to be told, what was told, and what stands in the way."""
+
+    list_display = ("changed_at", "subscription", "shown_state", "person_handle", "attempts", "problem", "done_at")
+    list_filter = ("state", "subscription", ("changed_at", RangeDateFilter))
+    list_select_related = ("subscription__node", "person", "record__person", "previous")
+    search_fields = ("=message_id",)
+    search_help_text = _("Message id")
+    fields = (
+        "subscription",
+        "state",
+        "person_handle",
+        "previous_handle",
+        "message_id",
+        "attempts",
+        "problem",
+        "changed_at",
+        "done_at",
+    )
+    readonly_fields = fields
+    actions = ("try_now", "give_up")
+    list_per_page = 50
+
+    def subjects_of(self, row: Notification) -> Iterable[Subject]:
+        person = row.person or (row.record.person if row.record else None)
+        return (_subject(person.regional_id),) if person else ()
+
+    @display(
+        description=_("state"),
+        ordering="state",
+        label={"waiting": "info", "sending": "warning", "sent": "success", "nothing": "default", "dropped": "danger"},
+    )
+    def shown_state(self, row: Notification) -> tuple[str, str]:
+        return row.state, str(Notification.State(row.state).label)
+
+    @display(description=_("person"))
+    def person_handle(self, row: Notification) -> str:
+        person = row.person or (row.record.person if row.record else None)
+        return masked(person.regional_id) if person else "-"
+
+    @display(description=_("previous person"))
+    def previous_handle(self, row: Notification) -> str:
+        return masked(row.previous.regional_id) if row.previous else "-"
+
+    def has_administer_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("pix.change_notification")
+
+    @admin.action(description=_("Try again now"), permissions=["administer"])
+    def try_now(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
+        services.retry_now(queryset.values_list("subscription", flat=True).distinct())
+        messages.success(request, _("They are tried again at once."))
+
+    @admin.action(description=_("Give up: never send these"), permissions=["administer"])
+    def give_up(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
+        count = services.give_up(queryset.values_list("pk", flat=True))
+        messages.success(request, _("%(count)d given up.") % {"count": count})
 
 
 def _subject(regional_id: str) -> Subject:

@@ -9,5 +9,11 @@ from apps.pix import services
 
 @shared_task
 def forget_old_messages() -> int:
-    """Forget feeds that nobody will send again (``services.REMEMBERED``); returns how many."""
-    return services.forget_old_messages()
+    """Forget feeds that nobody will send again and notifications told long ago; returns how many."""
+    return services.forget_old_messages() + services.forget_told()
+
+
+@shared_task
+def send_notifications() -> int:
+    """Send the notifications that are due (``services.notifying``); returns how many were acknowledged."""
+    return services.send_due()

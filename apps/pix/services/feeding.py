@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.ids.rules import NationalNumber, detect_national_number
 from apps.network import queries as network
-from apps.pix.models import Assertion, FeedMessage, LinkEvent, LocalIdentifier
+from apps.pix.models import Assertion, Encounter, FeedMessage, LinkEvent, LocalIdentifier
 from apps.pix.queries import regional_id_of
 from apps.pix.services import linking
 from apps.pix.services.charts import (
@@ -169,22 +169,27 @@ def _texts(feed: PatientFeed) -> Iterable[tuple[str, str]]:
 
 
 def _remember(feed: PatientFeed, sender: str, now: datetime) -> bool:
-    """Whether this message is new; it is known from now on. A message without an id is always new."""
-    if not feed.message_id:
-        return True
+    """Whether this message is new; it is known from now on."""
     cleared = sorted(feed.demographics.cleared)
     content = repr((replace(feed, warnings=(), demographics=_uncleared(feed.demographics)), cleared))
-    key = hashlib.sha256(f"{sender}|{feed.message_id}|{content}".encode()).hexdigest()
+    return remember(feed.message_id, content, sender, now)
+
+
+def _uncleared(told: Demographics) -> Demographics:
+    return replace(told, cleared=frozenset())  # a set has no order of its own
+
+
+def remember(message_id: str, content: str, sender: str, now: datetime) -> bool:
+    """Whether a sender's message with this id and content is new; it is known from now on. Without an id it is new."""
+    if not message_id:
+        return True
+    key = hashlib.sha256(f"{sender}|{message_id}|{content}".encode()).hexdigest()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO pix_feedmessage (key, received_at) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING",
             [key, connection.ops.adapt_datetimefield_value(now)],
         )
         return cursor.rowcount == 1
-
-
-def _uncleared(told: Demographics) -> Demographics:
-    return replace(told, cleared=frozenset())  # a set has no order of its own
 
 
 # --- the verbs
@@ -321,6 +326,7 @@ def _merge_rows(subsumed: LocalIdentifier, survivor: LocalIdentifier, cause: Cau
     previous, previous_regional = subsumed.person_id, _regional(subsumed)
     subsumed.status, subsumed.merged_into = MERGED, survivor
     subsumed.save(update_fields=["status", "merged_into"])
+    Encounter.objects.filter(record=subsumed).update(record=survivor)
     linking.write_event(
         subsumed,
         LinkEvent.Kind.MERGED,
