@@ -53,6 +53,7 @@ VARIABLES = (
     Variable("HIE_MAX_MESSAGE_MB", "8", "Largest message without its documents (HL7 v2 or SOAP part), in MiB."),
     Variable("HIE_MAX_DOCUMENT_MB", "4096", "Largest single document, in MiB."),
     Variable("HIE_MAX_RESULTS", "10000", "Most objects that one stored query answers with; above: XDSTooManyResults."),
+    Variable("HIE_CODE_SETS", "lenient", "strict refuses metadata with codes outside the network's code sets."),
     Variable("HIE_SCAN_SECONDS", "60", "Pause between two scans of a storage."),
     Variable("HIE_LOG_LEVEL", "INFO", "Level of the log on standard error."),
     Variable("HIE_LANGUAGE", "ja", "Language of the admin where the browser asks for none: ja or en."),

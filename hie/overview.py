@@ -206,6 +206,7 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("xds.SubmissionSet", "outbox"),
             ("xds.Folder", "folder"),
             ("xds.Association", "schema"),
+            ("xds.AcceptedCode", "checklist"),
         ),
     ),
     (

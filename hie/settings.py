@@ -152,6 +152,9 @@ DOCUMENT_STORE = environment.text("HIE_DOCUMENT_STORE") or str(DATA_DIR / "docum
 MAX_MESSAGE_BYTES = environment.number("HIE_MAX_MESSAGE_MB") * 1024 * 1024
 MAX_DOCUMENT_BYTES = environment.number("HIE_MAX_DOCUMENT_MB") * 1024 * 1024
 MAX_RESULTS = environment.number("HIE_MAX_RESULTS")
+CODE_SETS = environment.text("HIE_CODE_SETS")
+if CODE_SETS not in ("lenient", "strict"):
+    raise SystemExit("HIE_CODE_SETS has to be lenient or strict.")
 SCAN_SECONDS = environment.number("HIE_SCAN_SECONDS")
 
 TLS_CERTIFICATE = environment.text("HIE_TLS_CERTIFICATE")

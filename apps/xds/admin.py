@@ -9,18 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
+from unfold.admin import ModelAdmin
+from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
 from apps.atna.admin import AuditedAdmin
 from apps.network.queries import facility
-from apps.xds.models import Association, DocumentEntry, Folder, RegistryRow, SubmissionSet, shard_key_of
+from apps.xds.models import AcceptedCode, Association, DocumentEntry, Folder, RegistryRow, SubmissionSet, shard_key_of
 from apps.xds.rules import subjects_of_patients
+from apps.xds.services import dump_codes, load_codes
 from hie.values.access import Subject
 from hie.values.documents import DocumentEntry as Entry
+from hie.values.errors import ExchangeError
 from hie.values.identifiers import masked
 from hie.values.times import JST, read_dtm
 from hie.wire.ebxml.fragments import read_fragment
@@ -192,3 +200,51 @@ class AssociationAdmin(RegistryAdmin):
     @admin.display(description=_("type"), ordering="association_type")
     def kind(self, row: Association) -> str:
         return row.association_type.rpartition(":")[2]
+
+
+class CodesForm(forms.Form):
+    """A codes.xml to take in."""
+
+    file = forms.FileField(label=_("codes.xml"))
+    replace = forms.BooleanField(label=_("Switch off the codes that the file does not list"), required=False)
+
+    def save(self) -> int:
+        """The number of codes added or changed; what is wrong with the file becomes errors of the form: -1."""
+        try:
+            return load_codes(self.cleaned_data["file"].read(), replace=self.cleaned_data["replace"])
+        except ExchangeError as error:
+            for finding in error.findings[:20]:
+                self.add_error("file", finding.detail)
+            return -1
+
+
+@admin.register(AcceptedCode)
+class AcceptedCodeAdmin(ModelAdmin):
+    """The code sets of the network."""
+
+    list_display = ("code", "display", "attribute", "scheme", "enabled")
+    list_editable = ("enabled",)
+    list_filter = ("attribute", "enabled")
+    search_fields = ("code", "display", "scheme")
+    search_help_text = _("Code, name or scheme")
+    show_full_result_count = False
+    actions_list = ("take_in", "write_out")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    @action(description=_("Load codes.xml"), url_path="load", icon="upload", permissions=["add"])
+    def take_in(self, request: HttpRequest) -> HttpResponse:
+        back = reverse("admin:xds_acceptedcode_changelist")
+        form = CodesForm(request.POST or None, request.FILES or None)
+        if request.method == "POST" and form.is_valid() and (changed := form.save()) >= 0:
+            said = ngettext("%(count)d code added or changed.", "%(count)d codes added or changed.", changed)
+            messages.success(request, said % {"count": changed})
+            return HttpResponseRedirect(back)
+        context = {**self.admin_site.each_context(request), "title": gettext("Load codes.xml"), "form": form}
+        return TemplateResponse(request, "xds/load_codes.html", context | {"back": back})
+
+    @action(description=_("Save codes.xml"), url_path="save", icon="download", permissions=["view"])
+    def write_out(self, request: HttpRequest) -> HttpResponse:
+        headers = {"Content-Disposition": 'attachment; filename="codes.xml"'}
+        return HttpResponse(dump_codes(), content_type="application/xml", headers=headers)

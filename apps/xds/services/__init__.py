@@ -1,5 +1,6 @@
 """The verbs of the registry and repository. Each owns its database transaction."""
 
+from apps.xds.services.code_sets import dump_codes, load_codes
 from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
 from apps.xds.services.moving import move_patient, move_records
 from apps.xds.services.registration import prepare, prepare_provided, register, register_prepared, submit
@@ -7,7 +8,9 @@ from apps.xds.services.registration import prepare, prepare_provided, register, 
 __all__ = [
     "IndexResult",
     "IndexedDocument",
+    "dump_codes",
     "index_documents",
+    "load_codes",
     "move_patient",
     "move_records",
     "prepare",

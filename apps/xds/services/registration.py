@@ -21,7 +21,7 @@ from apps.pix.queries import regional_id_of
 from apps.xds import models
 from apps.xds.models import Status
 from apps.xds.repository import keep_blob, repositories
-from apps.xds.services import relationships
+from apps.xds.services import code_sets, relationships
 from apps.xds.services.relationships import Change, Known
 from apps.xds.services.storing import approved, deprecate, hold, keep_contents, store, touch_folders
 from hie.values.documents import (
@@ -128,6 +128,7 @@ def register_prepared(submission: Submission, *, facility_code: str) -> Registry
     known = relationships.known_objects(submission)
     findings += _duplicates(submission, registered, known)
     findings += _foreign(submission, facility_code)
+    findings += code_sets.findings(_objects(submission))
     places = _places(submission, contents, registered, facility_code, findings)
     findings += relationships.findings(submission, known, patient_id, facility_code)
     if _errors(findings):

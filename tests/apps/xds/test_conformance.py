@@ -27,4 +27,4 @@ def test_public_cases_of_queries(patient: str, case: str) -> None:
     except ExchangeError as error:
         result, codes = QueryResult(), {Answering.QUERY.code(each.reason) for each in error.findings}
     assert codes == (set() if expected == "OK" else {expected})
-    assert not (result.fragments or result.object_refs), "the cases name nobody and nothing that is here"
+    assert result.fragments + result.object_refs == (), "the cases name nobody and nothing that is here"
