@@ -180,4 +180,4 @@ def test_an_update_needs_the_original_trigger():
     text = sample("ITI-31/z99-update.hl7").text.replace("|A02|", "||")
     with pytest.raises(ExchangeError) as caught:
         encounter_feed.read_request(Message.read(text.encode()))
-    assert [finding.location for finding in caught.value.findings] == ["ZBE^1^6"]
+    assert [(each.reason.name, each.location) for each in caught.value.findings] == [("REQUIRED_MISSING", "ZBE^1^6")]

@@ -154,6 +154,12 @@ def test_people_are_told_with_all_that_is_known_and_a_null_id_for_what_is_missin
     )
 
 
+def test_a_person_without_a_name_is_told_by_the_identifier():
+    nameless = replace(TARO, demographics=Demographics())
+    answer = sent(demographics_query.write_response(sample("ITI-47/birth-date.xml"), DemographicsResult((nameless,))))
+    assert demographics_query.read_response(answer).matches == (nameless,)
+
+
 def test_nobody_is_not_an_error():
     answer = sent(demographics_query.write_response(sample("ITI-47/birth-date.xml"), DemographicsResult()))
     assert code_at(answer, "acknowledgement", "typeCode") == "AA"

@@ -21,7 +21,7 @@ REGISTRATION = PatientFeed(
     message_id=UUID,
     identifiers=(Identifier("0000123456", HOSPITAL),),
     demographics=Demographics(
-        name=PersonName(NameParts("山田", "太郎"), NameParts("ヤマダ", "タロウ"), NameParts("SATO", "TARO")),
+        name=PersonName(NameParts("山田", "太郎"), NameParts("ヤマダ", "タロウ"), NameParts("YAMADA", "TARO")),
         birth_date="19600101",
         sex="M",
         addresses=(
@@ -54,7 +54,7 @@ def test_representations_by_qualifier_and_names_without_parts():
     feed = patient_feed.read_request(sample("ITI-44/update-qualifiers.xml"))
     assert feed.event is FeedEvent.UPDATE
     assert feed.demographics.name == PersonName(
-        NameParts("山田", "次郎"), NameParts("ヤマダ", ""), NameParts("YAMADA", "JIRO")
+        NameParts("サラ", "ジョーンズ"), NameParts("さら", ""), NameParts("JONES", "SARAH")
     )
     assert feed.demographics.sex == "O"
 
