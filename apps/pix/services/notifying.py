@@ -2,8 +2,8 @@
 
 What a consumer is told is read when it is sent and limited by its domains of interest and by the gate, as if it had
 asked itself (ITI-9). A registry needs every link of its documents, so the gate does not stand before ITI-64. Each
-attempt leaves an audit record, the failed ones too. After a failure the subscription rests, longer each time, at most an hour:
-a consumer that is down for a day costs some thirty attempts and nothing between them.
+attempt leaves an audit record, the failed ones too. After a failure the subscription rests, longer each time, at most
+an hour: a consumer that is down for a day costs some thirty attempts and nothing between them.
 """
 
 from __future__ import annotations
