@@ -19,7 +19,7 @@ from hie.wire.hl7v2 import acknowledgement, charset, writer
 from hie.wire.hl7v2.demographics import read_authority, read_demographics, read_identifiers, write_pid
 from hie.wire.hl7v2.header import check_header, check_repetitions
 from hie.wire.hl7v2.message import Message, Segment
-from hie.wire.hl7v2.parameters import read_criteria, write_criteria
+from hie.wire.hl7v2.parameters import ignored_names, read_criteria, write_criteria
 from hie.wire.hl7v2.structures import validate
 from hie.wire.hl7v2.visits import read_visit, write_pv1
 from hie.wire.hl7v2.writer import Parties
@@ -135,7 +135,7 @@ def write_matches(message: Message, result: DemographicsResult, kind: Kind) -> b
     """The answer of this kind."""
     matches = [match for match in result.matches if match.identifiers]  # PID-3 is required
     segments = [f"MSA|AA|{writer.copied(message, message.header.field(10))}"]
-    segments += [_warning(*each) for each in _announcements(message, result, kind)]
+    segments += [_warning(*each) for each in _announcements(message, result)]
     counts = {4: str(result.total), 5: str(len(matches)), 6: str(result.remaining)}
     segments += _query_segments(message, "OK" if matches else "NF", counts)
     for number, match in enumerate(matches, 1):
@@ -271,15 +271,14 @@ def _write_match(match: DemographicsMatch, number: int, kind: Kind) -> list[str]
     return segments
 
 
-def _announcements(message: Message, result: DemographicsResult, kind: Kind) -> list[tuple[str, str]]:
+def _announcements(message: Message, result: DemographicsResult) -> list[tuple[str, str]]:
     """(sentence, location) of what the sender has to know beside the answer."""
     parameters = message.first("QPD")
     assert parameters is not None
     said = [(warning, "") for warning in result.warnings]
     if result.cap:
         said.append((f"More were found than the {result.cap} that are told; narrow the search.", "QPD^1^3"))
-    ignored = read_criteria(parameters, DemographicsQuery(""), kind.segments)[0].ignored
-    said += [(f"The search is not narrowed by {name}.", "QPD^1^3") for name in ignored]
+    said += [(f"The search is not narrowed by {name}.", "QPD^1^3") for name in ignored_names(parameters)]
     return said
 
 

@@ -81,6 +81,13 @@ def read_criteria(
     return query, findings
 
 
+def ignored_names(parameters: Segment) -> tuple[str, ...]:
+    """The names of the parameters in a QPD-3 that narrow nothing here: ``ignored`` of a query that was read before."""
+    names = (_NAME.fullmatch(parameters.component_of(each, 1).strip()) for each in parameters.repetitions(3))
+    fields = (f"{name[1]}.{int(name[2])}" for name in names if name)
+    return tuple(dict.fromkeys(_IGNORED.get(field, field) for field in fields if field not in _READERS))
+
+
 def write_criteria(query: DemographicsQuery) -> str:
     """QPD-3 of a query of our own. Of alternatives HL7 v2 can ask only the first."""
     written: list[str] = []
@@ -141,6 +148,8 @@ def _texts(parameters: Segment, repetition: str, component: int, sub: int) -> di
         return {(component, sub): text} if text else {}
     found = {}
     for place in range(1, 13):
+        if not parameters.component_of(repetition, place + 1):
+            continue
         for inner in range(1, 4):
             text = parameters.component_of(repetition, place + 1, inner).strip()
             if text:
