@@ -4,6 +4,7 @@ celery -A hie worker --beat
 """
 
 import os
+from collections.abc import Callable
 
 from celery import Celery
 
@@ -18,5 +19,17 @@ app.autodiscover_tasks()
 def _schedule(sender: Celery, **_: object) -> None:
     from django.conf import settings
 
-    for name, (task, seconds) in settings.SCHEDULE.items():
-        sender.add_periodic_task(seconds, sender.signature(task), name=name, expires=seconds)
+    for name, (path, seconds) in settings.SCHEDULE.items():
+        task = sender.task(_function(path), name=path)
+        sender.add_periodic_task(seconds, task.s(), name=name, expires=seconds)
+
+
+def _function(path: str) -> Callable[[], None]:
+    """The plain function at a dotted path, looked up when it runs: the apps are not loaded yet."""
+
+    def run() -> None:
+        from django.utils.module_loading import import_string
+
+        import_string(path)()
+
+    return run

@@ -491,9 +491,9 @@ QUERIES: dict[str, tuple[StoredQuery, str, str]] = {
         "XDSRegistryError",
         "$XDSDocumentEntryPatientId",
     ),
-    "a status that is none": (
+    "no status that is one": (
         _query(XDSDocumentEntryPatientId="1^^^&1.2.392.99.1&ISO", XDSDocumentEntryStatus="Perhaps"),
-        "XDSRegistryError",
+        "XDSStoredQueryMissingParam",
         "$XDSDocumentEntryStatus",
     ),
     "a time that is none": (

@@ -70,8 +70,8 @@ def _report(clients: list[Sender]) -> None:
 def test_nobody_was_refused_and_everybody_was_answered(survived):
     _, feeding, providing = survived
     for each in (*feeding, *providing):
-        assert not each.problems
-        assert len(each.sent) > KILLS
+        assert not each.problems, each.problems
+        assert len(each.sent) > 1
         assert all(note.answers for note in each.sent)
 
 
