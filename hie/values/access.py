@@ -209,7 +209,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A patient that a message is about: the identifier as the message has it, and the regional id where it is known."""
+    """A patient that a message is about: the identifier as sent, and the regional id where it is known."""
 
     identifier: Identifier
     regional_id: str = ""

@@ -1,4 +1,4 @@
-"""The objects of document sharing: DocumentEntry, SubmissionSet, Folder, Association (ITI TF-3: 4.2), and what is asked of them.
+"""DocumentEntry, SubmissionSet, Folder, Association (ITI TF-3: 4.2), and what is asked of them.
 
 Attribute names are the Technical Framework's in snake case. Times are HL7 DTM in UTC as text, codes are ``Code``.
 Patient ids are in the XDS form of CX (``Identifier.xds_cx``).
@@ -33,7 +33,7 @@ SUBMIT_ASSOCIATION = "urn:ihe:iti:2010:AssociationType:SubmitAssociation"
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """An author: XCN of the person, XON of the institutions, and free roles, specialties and XTN telecoms, as written."""
+    """An author: XCN of the person, XON of the institutions, free roles, specialties and XTN telecoms, as written."""
 
     person: str = ""
     institutions: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Association:
-    """A relationship between two objects (ITI TF-3: 4.2.2). submission_set_status: ``Original``, ``Reference`` or ""."""
+    """A relationship of two objects (ITI TF-3: 4.2.2). submission_set_status: ``Original``, ``Reference`` or ""."""
 
     entry_uuid: str
     association_type: str

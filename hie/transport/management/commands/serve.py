@@ -11,7 +11,6 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -99,7 +98,6 @@ class Command(BaseCommand):
         except MissingCredentialsError as missing:
             raise CommandError(str(missing)) from None
         names = only or list(PARTS)
-        Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
         pipeline.record_activity(start=True)
         connections.close_all()  # a child must not share its parent's connection
         gc.collect()
