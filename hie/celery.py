@@ -20,7 +20,7 @@ def _schedule(sender: Celery, **_: object) -> None:
     from django.conf import settings
 
     for name, (path, seconds) in settings.SCHEDULE.items():
-        task = sender.task(_function(path), name=path)
+        task = sender.task(name=path)(_function(path))
         sender.add_periodic_task(seconds, task.s(), name=name, expires=seconds)
 
 
