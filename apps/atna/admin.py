@@ -292,7 +292,7 @@ class AuditRecordAdmin(AuditedAdmin):
         (_("Who"), {"fields": ("facility", "caller_name", "person_user_id", "purpose", "remote_address")}),
         (_("Whose data"), {"fields": ("patient", "shown_identifier")}),
         (_("Participants and objects"), {"fields": ("participants", "objects")}),
-        (_("The record"), {"fields": ("record_uuid", "trail_uuid", "shown_message")}),
+        (_("The record"), {"fields": ("id", "trail_uuid", "shown_message")}),
     )
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -316,7 +316,7 @@ class AuditRecordAdmin(AuditedAdmin):
         if not text:
             return queryset, False
         if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
-            return (queryset.filter(trail_uuid=text) | queryset.filter(record_uuid=text)), False
+            return (queryset.filter(trail_uuid=text) | queryset.filter(pk=text)), False
         return queryset.filter(of_patient(text)), False
 
     def _objects(self, request: HttpRequest, search: str) -> tuple[ParticipantObject, ...]:

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import BooleanField, Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Left
 
-from apps.atna.models import INDEXED_CHARACTERS, AuditRecord, Outcome
+from apps.atna.models import FAILED, FED, INDEXED_CHARACTERS, AuditRecord, Outcome
 from apps.network.models import Facility
 from apps.network.queries import authorities
 from hie.values.times import JST
 
-FEEDS = ("ITI-8", "ITI-30", "ITI-44")
+_FAILED, _FED = (RawSQL(condition, (), BooleanField()) for condition in (FAILED, FED))  # noqa: S611 - our own text
 _FAILURES = [outcome.value for outcome in Outcome if outcome != Outcome.SUCCESS]
 
 
@@ -43,6 +44,8 @@ def search(
         "outcome": outcome,
     }
     records = AuditRecord.objects.filter(**{name: value for name, value in conditions.items() if value is not None})
+    if outcome:
+        records = records.filter(_FAILED)
     return records.filter(of_patient(patient)) if patient else records
 
 
@@ -81,12 +84,12 @@ class FacilityDay:
 def overview(now: datetime) -> tuple[FacilityDay, ...]:
     """Today, in Japan, by facility; the first row, without a code, counts callers that were not recognised.
 
-    Two queries: the failures of one day, and one index look-up for each facility and kind of feed.
+    Two queries: the failures of one day, and one index look-up for each facility.
     """
     midnight = now.astimezone(JST).replace(hour=0, minute=0, second=0, microsecond=0)
     failures = {
         row["facility_code"]: row
-        for row in AuditRecord.objects.filter(outcome__in=_FAILURES, occurred_at__gte=midnight)
+        for row in AuditRecord.objects.filter(_FAILED, outcome__in=_FAILURES, occurred_at__gte=midnight)
         .order_by()
         .values("facility_code")
         .annotate(
@@ -109,13 +112,7 @@ def overview(now: datetime) -> tuple[FacilityDay, ...]:
 
 
 def _last_feeds() -> dict[str, datetime | None]:
-    feeds = {
-        f"last_{number}": Subquery(
-            AuditRecord.objects.filter(facility_code=OuterRef("code"), transaction=transaction, outcome=Outcome.SUCCESS)
-            .order_by("-occurred_at")
-            .values("occurred_at")[:1]
-        )
-        for number, transaction in enumerate(FEEDS)
-    }
-    rows = Facility.objects.order_by().annotate(**feeds).values_list("code", *feeds)
-    return {row[0]: max((moment for moment in row[1:] if moment), default=None) for row in rows}
+    """Facility code -> when it last fed."""
+    feeds = AuditRecord.objects.filter(_FED, facility_code=OuterRef("code")).order_by("-occurred_at")
+    last_feed = Subquery(feeds.values("occurred_at")[:1])
+    return dict(Facility.objects.order_by().annotate(last_feed=last_feed).values_list("code", "last_feed"))

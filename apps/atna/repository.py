@@ -1,20 +1,28 @@
-"""Where audit records are kept: one INSERT for all records of a message, in the caller's database transaction."""
+"""Where audit records are kept: one INSERT for all records of a message, in the caller's database transaction.
+
+Outside a database transaction messages that are answered at the same moment share one INSERT and one commit: while a
+thread waits for the disk, the others put their rows down, and the next one takes them all along. Nobody returns before
+their own rows are durable.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from threading import Lock
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from hie.values.audit import AuditMessage
+from hie.values.identifiers import new_ordered_uuid
 from hie.wire.atna.audit_message import write_message
 
 _COLUMNS = (
-    "record_uuid",
+    "id",
     "trail_uuid",
     "occurred_at",
     "transaction",
@@ -70,6 +78,53 @@ def keep(records: list[NewRecord]) -> None:
     Inside a database transaction they are committed with it; outside they are durable when this returns.
     """
     rows = [_row(record) for record in records]
+    if connection.in_atomic_block:
+        _insert_all(rows)
+    else:
+        _insert_in_turn(_Waiting(rows))
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """The rows of one message that wait for a commit. kept and error are set by the thread whose turn it was."""
+
+    rows: list[tuple[Any, ...]]
+    kept: bool = False
+    error: DatabaseError | None = None
+
+
+_waiting: deque[_Waiting] = deque()
+_turn = Lock()
+
+
+def _insert_in_turn(mine: _Waiting) -> None:
+    """Wait for our turn, then insert our rows and those of everybody who waits, unless somebody did it for us."""
+    _waiting.append(mine)
+    with _turn:
+        if not mine.kept and mine.error is None:
+            together = {mine: None}
+            while _waiting:
+                together[_waiting.popleft()] = None
+            _insert_together(list(together))
+    if mine.error is not None:
+        raise mine.error
+
+
+def _insert_together(together: list[_Waiting]) -> None:
+    """One commit for all. Where that fails each tries alone, so that no message fails for another's record."""
+    try:
+        _insert_all([row for each in together for row in each.rows])
+    except DatabaseError as error:
+        if len(together) == 1:
+            together[0].error = error
+            return
+        for each in together:
+            _insert_together([each])
+    for each in together:
+        each.kept = each.error is None
+
+
+def _insert_all(rows: list[tuple[Any, ...]]) -> None:
     if len(rows) <= _ROWS_PER_STATEMENT:
         _insert(rows)
         return
@@ -89,7 +144,7 @@ def _insert(rows: list[tuple[Any, ...]]) -> None:
 def _row(record: NewRecord) -> tuple[Any, ...]:
     message = record.message
     return (
-        uuid.uuid4().hex,
+        new_ordered_uuid().hex,
         uuid.UUID(record.trail_id).hex,
         _moment(message.occurred_at),
         record.transaction,

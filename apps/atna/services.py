@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socket
-import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +33,7 @@ from hie.values.audit import (
     ParticipantObject,
 )
 from hie.values.codes import Code
+from hie.values.identifiers import new_ordered_uuid
 
 _OPERATIONS = Code(PurposeOfUse.OPERATIONS.value, "2.16.840.1.113883.5.8", "healthcare operations")
 
@@ -84,7 +84,7 @@ def record_view(
         purposes=(_OPERATIONS,),
         objects=objects,
     )
-    trail_id = str(uuid.uuid4())
+    trail_id = str(new_ordered_uuid())
     keep([_of_screen(message, trail_id, viewer, subject) for subject in subjects or (None,)])
 
 
@@ -104,7 +104,7 @@ def record_activity(*, start: bool) -> None:
     application = _application(f"process {os.getpid()}")
     message = _message(APPLICATION_ACTIVITY, EXECUTE, participants=(application, launcher))
     message = replace(message, types=(APPLICATION_START if start else APPLICATION_STOP,))
-    keep([NewRecord(message, str(uuid.uuid4()))])
+    keep([NewRecord(message, str(new_ordered_uuid()))])
 
 
 def record_own_work(
@@ -129,7 +129,7 @@ def record_own_work(
         objects=objects,
     )
     message = replace(message, outcome=outcome)
-    trail_id = str(uuid.uuid4())
+    trail_id = str(new_ordered_uuid())
     keep(
         [
             NewRecord(
@@ -161,7 +161,7 @@ def _record_authentication(viewer: Viewer, kind: Code, outcome: int) -> None:
         ),
     )
     message = replace(message, types=(kind,), outcome=outcome)
-    keep([_of_screen(message, str(uuid.uuid4()), viewer, None)])
+    keep([_of_screen(message, str(new_ordered_uuid()), viewer, None)])
 
 
 def _message(

@@ -4,7 +4,6 @@ makes one kept record for each entry and patient (DICOM PS3.15 A.5; ITI TF-2: 3.
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from hie.exchange.connection import Connection
 from hie.exchange.transaction import Transaction
 from hie.values.access import Caller, Subject
+from hie.values.identifiers import new_ordered_uuid
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Trail:
 
     transaction: Transaction | None
     connection: Connection
-    record_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    record_id: str = field(default_factory=lambda: str(new_ordered_uuid()))
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     caller: Caller | None = None
     request: Any = None

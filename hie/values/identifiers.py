@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import secrets
+import time
 import uuid
 from dataclasses import dataclass
 
@@ -23,6 +25,16 @@ def is_uuid_urn(text: str) -> bool:
 def new_uuid_urn() -> str:
     """A fresh random ``urn:uuid:`` in lower case."""
     return f"urn:uuid:{uuid.uuid4()}"
+
+
+def new_ordered_uuid() -> uuid.UUID:
+    """A fresh UUID of version 7 (RFC 9562) that begins with the time, to a quarter of a microsecond.
+
+    For rows that are written all day: they are appended to their index, where random numbers would scatter them.
+    """
+    milliseconds, rest = divmod(time.time_ns(), 1_000_000)
+    fraction = (rest << 12) // 1_000_000
+    return uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62))
 
 
 def uuid_oid(value: uuid.UUID) -> str:

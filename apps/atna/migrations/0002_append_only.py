@@ -18,7 +18,6 @@ SQLITE = (
         BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END""",
     f"""CREATE TRIGGER atna_no_replace BEFORE INSERT ON {TABLE}
         WHEN EXISTS (SELECT 1 FROM {TABLE} WHERE id = NEW.id)
-          OR EXISTS (SELECT 1 FROM {TABLE} WHERE record_uuid = NEW.record_uuid)
         BEGIN SELECT RAISE(ABORT, '{MESSAGE}'); END""",
 )
 SQLITE_REVERSE = tuple(f"DROP TRIGGER {name}" for name in ("atna_no_update", "atna_no_delete", "atna_no_replace"))

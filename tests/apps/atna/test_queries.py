@@ -100,6 +100,21 @@ def test_a_number_as_sent_is_looked_up_by_its_index():
     assert all("atna_identifier" in plan for plan in plans), plans
 
 
+def test_the_figures_of_the_day_are_ranges_of_the_partial_indexes():
+    if connection.vendor != "sqlite":
+        pytest.skip("an empty PostgreSQL table is scanned whatever the index")
+    with CaptureQueriesContext(connection) as queries:
+        overview(NOW)
+    plans = []
+    with connection.cursor() as cursor:
+        for query in queries:
+            cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}")
+            plans.append(" ".join(row[3] for row in cursor.fetchall()))
+    failures, feeds = plans
+    assert "atna_outcome" in failures
+    assert "atna_feed" in feeds
+
+
 def test_the_figures_of_the_day():
     for code in ("1310000001", "1310000002"):
         Facility.objects.create(code=code, name=code, kind="hospital", patient_id_oid=f"1.2.{code}")

@@ -66,7 +66,7 @@ def test_many_subjects_are_one_row_each():
     subjects = tuple(Subject(Identifier(str(n), AssigningAuthority("1.2")), f"{n:032}") for n in range(150))
     record(made, (replace(entries[0], subjects=subjects),))
     assert AuditRecord.objects.count() == 150
-    assert AuditRecord.objects.values("record_uuid").distinct().count() == 150
+    assert AuditRecord.objects.values("id").distinct().count() == 150
 
 
 def test_source_and_destination_of_a_v2_query():
