@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test check suite suite-production bench accuracy lock messages clean
+.PHONY: run test check suite suite-production kills accuracy bench lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py run_demonstration
@@ -23,6 +23,9 @@ suite: .venv/installed-dev
 suite-production: .venv/installed-dev
 	@echo "== The suite on PostgreSQL and Redis"
 	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile
+
+kills: .venv/installed-dev
+	HIE_KILLS=20 HIE_DATA_DIR=.test-data $(BIN)/python -m pytest tests/robustness -k killed -s
 
 bench: .venv/installed-dev
 	$(BIN)/python -m bench

@@ -156,8 +156,8 @@ class MllpServer:
         task = asyncio.current_task()
         assert task is not None
         if len(self._connections) >= self._max_connections:
-            log.warning("%s: more than %d connections, one was turned away", door.name, self._max_connections)
-            writer.close()
+            writer.close()  # before it said anything there is nothing to answer; the record says that it was here
+            await self._in_pool(_record_turned_away, _connection(door, writer), self._max_connections)
             return
         self._connections.add(task)
         try:
@@ -236,6 +236,11 @@ def _with_connections_checked(function: Callable[..., bytes | None], *arguments:
 def _record_failed_handshake(connection: Connection, what: str) -> None:
     detail = f"TLS handshake failed ({what}): a certificate of a believed authority is needed."
     pipeline.record_refusal(connection, ExchangeError(Reason.UNKNOWN_CALLER, detail))
+
+
+def _record_turned_away(connection: Connection, most: int) -> None:
+    detail = f"There are {most} connections at this door already; this one was turned away."
+    pipeline.record_refusal(connection, ExchangeError(Reason.BUSY, detail))
 
 
 def _connection(door: MllpDoor, writer: asyncio.StreamWriter) -> Connection:
