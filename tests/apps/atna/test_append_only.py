@@ -11,9 +11,9 @@ from tests.apps.atna.samples import trail
 
 STATEMENTS = [
     "UPDATE atna_auditrecord SET outcome = 0",
-    "UPDATE atna_auditrecord SET message = message WHERE id = (SELECT max(id) FROM atna_auditrecord)",
+    "UPDATE atna_auditrecord SET message = message WHERE id = (SELECT id FROM atna_auditrecord LIMIT 1)",
     "DELETE FROM atna_auditrecord",
-    "DELETE FROM atna_auditrecord WHERE id = (SELECT max(id) FROM atna_auditrecord)",
+    "DELETE FROM atna_auditrecord WHERE id = (SELECT id FROM atna_auditrecord LIMIT 1)",
 ]
 BY_VENDOR = {
     "sqlite": [
