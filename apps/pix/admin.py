@@ -122,7 +122,7 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
                 "back": reverse("admin:pix_person_change", args=[object_id]),
             }
             return TemplateResponse(request, "pix/reissue.html", context)
-        return self.audited_work(  # type: ignore[no-any-return]
+        return self.audited_work(
             request, lambda: self._reissue(request, person, form.cleaned_data["reason"]), "new regional id", person
         )
 

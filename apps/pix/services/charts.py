@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 from django.db import connection
 
@@ -82,11 +83,12 @@ def write_search_keys(row: LocalIdentifier, *, anew: bool) -> None:
     telephones = {(row.pk, telephone_digits(each)[:20]) for each in told.telephones}
     addresses = {(row.pk, *_cut(address_key(each)), each.country[:20]) for each in told.addresses}
     with connection.cursor() as cursor:
-        for table, columns, keys in (
+        tables: tuple[tuple[str, str, list[Any]], ...] = (
             ("pix_namekey", "record_id, representation, whole, family, given, sound", names),
             ("pix_telephonekey", "record_id, number", sorted(telephones)),
             ("pix_addresskey", "record_id, postal, prefecture, city, place, country", sorted(addresses)),
-        ):
+        )
+        for table, columns, keys in tables:
             if anew:
                 cursor.execute(f"DELETE FROM {table} WHERE record_id = %s", [row.pk])  # noqa: S608 - a constant
             if keys:

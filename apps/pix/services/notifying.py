@@ -264,8 +264,8 @@ def _mllp(subscription: Subscription, opened: ExitStack) -> _Send:
             clients.append(
                 opened.enter_context(MllpClient(parts.hostname or "", parts.port or 0, context, ANSWER_SECONDS))
             )
-        request = codec.write_request(message, _parties(subscription))  # type: ignore[attr-defined]
-        codec.read_response(Message.read(clients[0].send(request)))  # type: ignore[attr-defined]
+        request = codec.write_request(message, _parties(subscription))
+        codec.read_response(Message.read(clients[0].send(request)))
 
     return send
 
