@@ -157,9 +157,9 @@ class SubmissionSet(RegistryRow):
 class Folder(RegistryRow):
     """One folder."""
 
-    logical_id = models.CharField(_("logical ID"), max_length=64, db_index=True)
+    logical_id = models.CharField(_("logical ID"), max_length=64)
     version = models.IntegerField(_("version"), default=1)
-    unique_id = models.CharField(_("unique ID"), max_length=128, unique=True)
+    unique_id = models.CharField(_("unique ID"), max_length=128)
     title = models.CharField(_("title"), max_length=256, blank=True)
     last_update_time = models.CharField(_("last updated at"), max_length=14)
     fragment = models.BinaryField(_("ebRIM"))
@@ -169,7 +169,9 @@ class Folder(RegistryRow):
         verbose_name_plural = _("folders")
         indexes = [
             models.Index(fields=["shard_key", "patient_id", "status", "last_update_time"], name="xds_folder_patient"),
+            models.Index(fields=["logical_id", "version"], name="xds_folder_logical"),
         ]
+        constraints = [models.UniqueConstraint(fields=["unique_id", "version"], name="xds_folder_version")]
 
 
 class Association(RegistryRow):
@@ -272,6 +274,19 @@ class FolderCode(PatientRow):
         return f"{type(self).__name__} of {self.folder_id}"
 
 
+class Withdrawn(PatientRow):
+    """A document whose metadata were removed (ITI-62): its content waits for its own removal (ITI-86)."""
+
+    unique_id = models.CharField(_("unique ID"), max_length=128, db_index=True)
+    repository_unique_id = models.CharField(_("repository"), max_length=64)
+    facility_code = models.CharField(_("facility"), max_length=10)
+    content = models.ForeignKey(Content, verbose_name=_("content"), on_delete=models.PROTECT, related_name="+")
+    withdrawn_at = models.DateTimeField(_("removed at"), auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.unique_id
+
+
 class AcceptedCode(models.Model):
     """A code that the network accepts for one attribute, as ``codes.xml`` lists it; of MIME types it has no scheme.
 
@@ -308,4 +323,5 @@ PATIENT_TABLES: tuple[type[PatientRow], ...] = (
     SubmissionSetAuthorPerson,
     IntendedRecipient,
     FolderCode,
+    Withdrawn,
 )

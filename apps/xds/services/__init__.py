@@ -4,6 +4,13 @@ from apps.xds.services.code_sets import dump_codes, load_codes
 from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
 from apps.xds.services.moving import move_patient, move_records
 from apps.xds.services.registration import prepare, prepare_provided, register, register_prepared, submit
+from apps.xds.services.removing import (
+    patients_of_documents,
+    patients_of_objects,
+    remove_documents,
+    remove_objects,
+)
+from apps.xds.services.updating import update
 
 __all__ = [
     "IndexResult",
@@ -13,10 +20,15 @@ __all__ = [
     "load_codes",
     "move_patient",
     "move_records",
+    "patients_of_documents",
+    "patients_of_objects",
     "prepare",
     "prepare_provided",
     "register",
     "register_prepared",
     "relocate_content",
+    "remove_documents",
+    "remove_objects",
     "submit",
+    "update",
 ]

@@ -7,40 +7,45 @@ contains, and answered as it was the first time.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
-from apps.network.queries import facility_of_authority
-from apps.pix.queries import regional_id_of
 from apps.xds import models
 from apps.xds.models import Status
-from apps.xds.repository import keep_blob, repositories
+from apps.xds.repository import keep_blob, open_blob, repositories
 from apps.xds.services import code_sets, relationships
+from apps.xds.services.judging import (
+    UNKNOWN_PATIENT,
+    Registered,
+    completed,
+    digest_of,
+    duplicates,
+    errors_of,
+    final_ids,
+    foreign_sources,
+    named_unique_ids,
+    objects_of,
+    patient_of_submission,
+    registered_ids,
+    sent_before,
+    warnings_of,
+)
 from apps.xds.services.relationships import Change, Known
-from apps.xds.services.storing import approved, deprecate, hold, keep_contents, store, touch_folders
+from apps.xds.services.storing import deprecate, hold, keep_contents, store, touch_folders
 from hie.values.documents import (
-    Association,
     Content,
     DocumentEntry,
-    Folder,
-    RegistryObject,
     RegistryResult,
     Submission,
-    SubmissionSet,
 )
 from hie.values.errors import ExchangeError, Finding, Reason
-from hie.values.identifiers import AssigningAuthority, Identifier, is_uuid_urn, new_uuid_urn
+from hie.values.identifiers import Identifier, is_uuid_urn
 from hie.values.times import write_dtm
 from hie.wire.ebxml.validation import validate
-
-_AT_ONCE = 2000  # ids in one statement: a database takes so many parameters and no more
-_STORED = ("document_entries", "submission_sets", "folders", "associations")
 
 
 def register(submission: Submission, *, facility_code: str) -> RegistryResult:
@@ -73,7 +78,7 @@ def prepare_provided(submission: Submission) -> Submission:
     """
     findings = (*submission.findings, *validate(submission, provided=True), *_altered(submission))
     submission = replace(_filled_in(submission), findings=findings)
-    if not _errors(findings):
+    if not errors_of(findings):
         for content in submission.contents.values():
             keep_blob(content)
     return submission
@@ -114,165 +119,41 @@ def register_prepared(submission: Submission, *, facility_code: str) -> Registry
     findings, contents = list(submission.findings), submission.contents
     if len(submission.submission_sets) != 1:
         raise ExchangeError.of(
-            _errors(findings)
+            errors_of(findings)
             or [Finding(Reason.METADATA, "A submission holds exactly one SubmissionSet.", "RegistryObjectList")]
         )
-    digest = _digest(submission, facility_code)
+    digest = digest_of(submission, facility_code)
     hold(_names(submission))
-    registered = _registered_ids(submission)
-    if _sent_before(submission, registered, digest):
-        return RegistryResult(_warnings(findings))
-    patient_id = _patient(submission)
+    registered = registered_ids(submission)
+    if sent_before(submission, registered, digest):
+        return RegistryResult(warnings_of(findings))
+    patient_id = patient_of_submission(submission)
     if not patient_id:
-        findings.append(Finding(Reason.UNKNOWN_PATIENT, _UNKNOWN_PATIENT, "patientId"))
+        findings.append(Finding(Reason.UNKNOWN_PATIENT, UNKNOWN_PATIENT, "patientId"))
     known = relationships.known_objects(submission)
-    findings += _duplicates(submission, registered, known)
-    findings += _foreign(submission, facility_code)
-    findings += code_sets.findings(_objects(submission))
+    findings += duplicates(submission, registered, known)
+    findings += foreign_sources(submission, facility_code)
+    findings += code_sets.findings(objects_of(submission))
     places = _places(submission, contents, registered, facility_code, findings)
     findings += relationships.findings(submission, known, patient_id, facility_code)
-    if _errors(findings):
-        raise ExchangeError.of(_errors(findings))
+    if errors_of(findings):
+        raise ExchangeError.of(errors_of(findings))
     _store(submission, facility_code, patient_id, known, contents, places, digest)
-    return RegistryResult(_warnings(findings))
-
-
-_UNKNOWN_PATIENT = (
-    "patientId is not a regional id of this affinity domain, or is not known any more; ask for the present one (ITI-9)."
-)
-
-
-def _errors(findings: Iterable[Finding]) -> list[Finding]:
-    return [each for each in findings if each.reason.value.outcome]
-
-
-def _warnings(findings: list[Finding]) -> tuple[Finding, ...]:
-    return tuple(each for each in findings if not each.reason.value.outcome)
-
-
-def _objects(submission: Submission) -> list[RegistryObject]:
-    return [each for name in _STORED for each in getattr(submission, name)]
-
-
-def _digest(submission: Submission, facility_code: str) -> str:
-    """SHA-256 of what a submission says and contains, symbolic ids as they were sent."""
-    contents = sorted((name, content.sha256) for name, content in submission.contents.items())
-    return hashlib.sha256(repr((facility_code, _objects(submission), contents)).encode()).hexdigest()
-
-
-def _unique_ids(submission: Submission) -> list[str]:
-    named: list[SubmissionSet | Folder | DocumentEntry]
-    named = [*submission.submission_sets, *submission.folders, *submission.document_entries]
-    return list(dict.fromkeys(each.unique_id for each in named if each.unique_id))
+    return RegistryResult(warnings_of(findings))
 
 
 def _names(submission: Submission) -> list[str]:
     """What nobody else may register, replace or merge meanwhile."""
     ends = [end for each in submission.associations for end in (each.source_object, each.target_object)]
     patient = Identifier.from_cx(submission.submission_sets[0].patient_id).value
-    return [*_unique_ids(submission), *filter(is_uuid_urn, ends), patient]
-
-
-def _patient(submission: Submission) -> str:
-    """The regional id of the submission's patient, "" where it is not known in the affinity domain.
-
-    A subsumed id is not known any more (ITI TF-2: 3.8.4.2.4), and a chart number is none of the affinity domain.
-    """
-    identifier = Identifier.from_cx(submission.submission_sets[0].patient_id)
-    if identifier.oid != settings.AFFINITY_DOMAIN_OID or not identifier.value:
-        return ""
-    regional_id = regional_id_of(identifier)
-    return identifier.value if regional_id == identifier.value else ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Registered:
-    """An object of the registry that bears a unique id of the submission."""
-
-    kind: str
-    hash: str
-    size: int | None
-    digest: str
-    content_id: int | None
-    facility_code: str
-
-
-def _registered_ids(submission: Submission) -> dict[str, list[_Registered]]:
-    unique_ids = _unique_ids(submission)
-    found: dict[str, list[_Registered]] = {}
-    for start in range(0, len(unique_ids), _AT_ONCE):
-        for unique_id, *columns in _rows_named(unique_ids[start : start + _AT_ONCE]):
-            found.setdefault(unique_id, []).append(_Registered(*columns))
-    return found
-
-
-def _rows_named(unique_ids: list[str]) -> list[tuple[Any, ...]]:
-    marks = ", ".join(["%s"] * len(unique_ids))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT unique_id, 'DocumentEntry', hash, size, '', content_id, facility_code FROM xds_documententry"  # noqa: S608
-            f" WHERE unique_id IN ({marks}) UNION ALL"
-            " SELECT unique_id, 'SubmissionSet', '', NULL, digest, NULL, facility_code FROM xds_submissionset"
-            f" WHERE unique_id IN ({marks}) UNION ALL"
-            " SELECT unique_id, 'Folder', '', NULL, '', NULL, facility_code FROM xds_folder"
-            f" WHERE unique_id IN ({marks})",
-            unique_ids * 3,
-        )
-        return list(cursor.fetchall())
-
-
-def _sent_before(submission: Submission, registered: Mapping[str, list[_Registered]], digest: str) -> bool:
-    same_id = registered.get(submission.submission_sets[0].unique_id, ())
-    return any(each.kind == "SubmissionSet" and each.digest == digest for each in same_id)
-
-
-def _duplicates(
-    submission: Submission, registered: Mapping[str, list[_Registered]], known: Mapping[str, Known]
-) -> list[Finding]:
-    """Ids that are taken, and documents that are registered with other bytes (ITI TF-2: 3.42.4.1.3.3.1, .7)."""
-    findings = []
-    packages: list[SubmissionSet | Folder] = [*submission.submission_sets, *submission.folders]
-    for package in packages:
-        if package.unique_id in registered:
-            sentence = f"{type(package).__name__}.uniqueId {package.unique_id} is registered already; use a new one."
-            findings.append(Finding(Reason.DUPLICATE_ID_IN_REGISTRY, sentence, f"{package.entry_uuid}: uniqueId"))
-    for entry in submission.document_entries:
-        findings += _other_bytes(entry, registered.get(entry.unique_id, []))
-    for each in _objects(submission):
-        if each.entry_uuid in known:
-            sentence = "The id is that of an object in the registry; use a new UUID or a symbolic id."
-            findings.append(Finding(Reason.METADATA, sentence, f"{each.entry_uuid}: id"))
-    return findings
-
-
-def _other_bytes(entry: DocumentEntry, same_id: list[_Registered]) -> list[Finding]:
-    sentence = f"uniqueId {entry.unique_id} is registered already with another"
-    location = f"{entry.entry_uuid}: uniqueId"
-    if any(each.kind != "DocumentEntry" for each in same_id):
-        return [Finding(Reason.DUPLICATE_ID_IN_REGISTRY, f"{sentence} kind of object; use a new one.", location)]
-    if any(each.hash != entry.hash.lower() for each in same_id):
-        return [Finding(Reason.NON_IDENTICAL_HASH, f"{sentence} hash; a changed document needs a new one.", location)]
-    if any(each.size != entry.size for each in same_id):
-        return [Finding(Reason.NON_IDENTICAL_SIZE, f"{sentence} size; a changed document needs a new one.", location)]
-    return []
-
-
-def _foreign(submission: Submission, facility_code: str) -> list[Finding]:
-    """Source patients of another member: a facility speaks only of its own."""
-    findings = []
-    for entry in submission.document_entries:
-        oid = Identifier.from_cx(entry.source_patient_id).oid
-        owner = facility_of_authority(oid) if oid else None
-        if owner is not None and owner.code != facility_code:
-            sentence = "sourcePatientId is a chart number of another facility; give the one of your own."
-            findings.append(Finding(Reason.METADATA, sentence, f"{entry.entry_uuid}: sourcePatientId"))
-    return findings
+    contents = [each.sha256 for each in submission.contents.values()]
+    return [*named_unique_ids(submission), *filter(is_uuid_urn, ends), *contents, patient]
 
 
 def _places(
     submission: Submission,
     contents: Mapping[str, Content],
-    registered: Mapping[str, list[_Registered]],
+    registered: Mapping[str, list[Registered]],
     facility_code: str,
     findings: list[Finding],
 ) -> dict[str, int]:
@@ -311,10 +192,11 @@ def _store(
     digest: str,
 ) -> None:
     moment = write_dtm(datetime.now(UTC))
-    final = _final_ids(submission)
+    final = final_ids(submission)
+    _check_there(contents)
     change = relationships.change(submission, known)
-    objects = [_completed(each, final, patient_id, moment) for each in _objects(submission)]
-    objects += [_completed(each, final, patient_id, moment) for each in change.associations]
+    objects = [completed(each, final, patient_id, moment) for each in objects_of(submission)]
+    objects += [completed(each, final, patient_id, moment) for each in change.associations]
     kept = keep_contents(
         [
             models.Content(locator=f"blob:{each.sha256}", size=each.size, sha1=each.sha1, sha256=each.sha256)
@@ -327,33 +209,12 @@ def _store(
     _apply(change, moment)
 
 
+def _check_there(contents: Mapping[str, Content]) -> None:
+    """A content that was made durable may have been removed since, with the last document of the same bytes."""
+    if not all(open_blob(f"blob:{each.sha256}").exists() for each in contents.values()):
+        raise ExchangeError(Reason.BUSY, "The document was removed while it was submitted; send it again.")
+
+
 def _apply(change: Change, moment: str) -> None:
     deprecate((each.key, each.fragment) for each in change.deprecated if each.status == Status.APPROVED)
     touch_folders(change.folders, moment)
-
-
-def _final_ids(submission: Submission) -> dict[str, str]:
-    """Id as sent -> entry UUID: a UUID stays, a symbolic id becomes a new one (ITI TF-2: 3.42.4.1.3.7)."""
-    ids = (each.entry_uuid for each in _objects(submission))
-    return {name: name if is_uuid_urn(name) else new_uuid_urn() for name in ids}
-
-
-def _completed(
-    registry_object: RegistryObject, final: Mapping[str, str], patient_id: str, moment: str
-) -> RegistryObject:
-    """The object as the registry keeps it: final ids, first version, Approved, patient id in its canonical form."""
-    entry_uuid = final.get(registry_object.entry_uuid, registry_object.entry_uuid)
-    if isinstance(registry_object, Association):
-        return approved(
-            replace(
-                registry_object,
-                entry_uuid=entry_uuid,
-                source_object=final.get(registry_object.source_object, registry_object.source_object),
-                target_object=final.get(registry_object.target_object, registry_object.target_object),
-            )
-        )
-    patient = Identifier(patient_id, AssigningAuthority(oid=settings.AFFINITY_DOMAIN_OID)).xds_cx
-    completed = approved(replace(registry_object, entry_uuid=entry_uuid, patient_id=patient))
-    if isinstance(completed, DocumentEntry | Folder):
-        completed = replace(completed, logical_id=entry_uuid, version=1)
-    return replace(completed, last_update_time=moment) if isinstance(completed, Folder) else completed

@@ -5,7 +5,7 @@ ITI TF-2: 3.42.4.1.3.4 to 3.42.4.1.3.6.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db import connection
@@ -67,6 +67,11 @@ def known_objects(submission: Submission) -> dict[str, Known]:
     """The objects of the registry that the submission names by UUID, be it as an end or as an id of its own."""
     named = [each.entry_uuid for each in _objects(submission)]
     named += [end for each in submission.associations for end in (each.source_object, each.target_object)]
+    return known_uuids(named)
+
+
+def known_uuids(named: Iterable[str]) -> dict[str, Known]:
+    """The objects of the registry that bear one of these entry UUIDs; what is none is passed over."""
     uuids = [each for each in dict.fromkeys(named) if is_uuid_urn(each)]
     rows = [row for start in range(0, len(uuids), _AT_ONCE) for row in _known(uuids[start : start + _AT_ONCE])]
     return {row.entry_uuid: row for row in rows}

@@ -122,6 +122,12 @@ def deprecate(rows: Iterable[tuple[int, bytes]]) -> None:
             cursor.execute("UPDATE xds_documententry SET status = %s, fragment = %s WHERE id = %s", each)
 
 
+def set_status(model: type[Any], key: int, fragment: bytes, status: str) -> None:
+    """Set the status of one row, in the column and in the fragment; status: the full URN."""
+    number = Status.DEPRECATED if status == DEPRECATED else Status.APPROVED
+    model._default_manager.filter(pk=key).update(status=number, fragment=with_status(fragment, status))
+
+
 def touch_folders(uuids: Iterable[str], moment: str) -> None:
     """Set lastUpdateTime of folders that were given a document, in the column and in the fragment."""
     for row in models.Folder.objects.filter(entry_uuid__in=list(uuids)):

@@ -28,8 +28,13 @@ def subjects_of(submission: Submission) -> tuple[Subject, ...]:
 
 def audit_entries(submission: Submission, _: Any, subjects: tuple[Subject, ...]) -> tuple[AuditEntry, ...]:
     """One entry with the submission set (3.42.5.1.2, 3.41.5.1.2)."""
+    return audit_entries_of(CREATE, submission, subjects)
+
+
+def audit_entries_of(action: str, submission: Submission, subjects: tuple[Subject, ...]) -> tuple[AuditEntry, ...]:
+    """One entry with the submission set, of this action."""
     sets = tuple(AuditObject(each.unique_id, _ID_TYPE, role=_JOB) for each in submission.submission_sets)
-    return (AuditEntry(CREATE, subjects, sets),)
+    return (AuditEntry(action, subjects, sets),)
 
 
 def execute(submission: Submission, permit: Permit) -> RegistryResult:

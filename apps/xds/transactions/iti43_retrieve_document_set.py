@@ -30,7 +30,7 @@ def audit_entries(
     A partial success leaves two: the documents that left, and those that did not (3.43.5.1).
     """
     if result is not None and not result.findings and len(subjects) == 1:
-        return (AuditEntry(READ, subjects, tuple(map(_document, request.documents))),)
+        return (AuditEntry(READ, subjects, tuple(map(document_object, request.documents))),)
     by_regional_id = {subject.regional_id: subject for subject in subjects}
     patients = repository.patients_of(request)
     left = {document.request for document in result.documents} if result is not None else frozenset()
@@ -38,13 +38,14 @@ def audit_entries(
     for each in request.documents:
         owners = tuple(by_regional_id[owner] for owner in patients.get(each, ()) if owner in by_regional_id)
         outcome = 0 if each in left else _outcome(each, result)
-        groups.setdefault((owners[:1], outcome), []).append(_document(each))
+        groups.setdefault((owners[:1], outcome), []).append(document_object(each))
     return tuple(
         AuditEntry(READ, owners, tuple(objects), outcome=outcome) for (owners, outcome), objects in groups.items()
     )
 
 
-def _document(asked: DocumentRequest) -> AuditObject:
+def document_object(asked: DocumentRequest) -> AuditObject:
+    """A document as the audit record names it."""
     home = (("ihe:homeCommunityID", asked.home_community_id),) if asked.home_community_id else ()
     return AuditObject(
         asked.document_unique_id,

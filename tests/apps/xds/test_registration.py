@@ -267,10 +267,10 @@ def test_a_folder_id_is_unique(patient: str) -> None:
 def test_a_chart_number_of_another_facility_is_refused(patient: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
-    from apps.xds.services import registration
+    from apps.xds.services import judging
 
     owner = SimpleNamespace(code=OTHER_FACILITY)
-    monkeypatch.setattr(registration, "facility_of_authority", lambda oid: owner if oid == "1.2.392.77" else None)
+    monkeypatch.setattr(judging, "facility_of_authority", lambda oid: owner if oid == "1.2.392.77" else None)
     assert refused(submission(patient, entry(patient))) == {Reason.METADATA}
 
 
