@@ -184,6 +184,8 @@ def _swapped(one: Chart, other: Chart) -> int:
         (one.names_kana, other.names_kana, _near_kana),
         (one.names_latin, other.names_latin, _near_latin),
     ):
+        if a.family[:1] != b.given[:1] and a.given[:1] != b.family[:1]:
+            continue
         first = near(a.family, b.given) if a.family and b.given else None
         second = near(a.given, b.family) if a.given and b.family else None
         if first is None and second is None:
@@ -193,13 +195,14 @@ def _swapped(one: Chart, other: Chart) -> int:
             return SWAPPED
         if worst <= _TWO:
             return SWAPPED_SLIP
-    if one.names_latin.family and other.names_latin.family and one.names_latin != other.names_latin:
-        return _same_words(one.names_latin, other.names_latin)
-    return MISSING
+    return _same_words(one.names_latin, other.names_latin)
 
 
 def _same_words(one: Name, other: Name) -> int:
     """Latin names of the same words in another order or parted elsewhere (foreign residents)."""
+    length, other_length = len(one.family) + len(one.given), len(other.family) + len(other.given)
+    if not length or one == other or abs(length - other_length) > 1:  # a space may have become a boundary
+        return MISSING
     words, others = sorted(f"{one.family} {one.given}".split()), sorted(f"{other.family} {other.given}".split())
     return SWAPPED if len(words) > 1 and words == others else MISSING
 
@@ -209,15 +212,28 @@ _REMEMBERED = 1 << 17
 
 
 def _near_kanji(one: str, other: str) -> int:
-    return _EQUAL if one == other else _kanji(one, other) if one < other else _kanji(other, one)
+    if one == other:
+        return _EQUAL
+    if _plainly_two(one, other):
+        return _DIFFER
+    return _kanji(one, other) if one < other else _kanji(other, one)
 
 
 def _near_kana(one: str, other: str) -> int:
-    return _EQUAL if one == other else _kana(one, other) if one < other else _kana(other, one)
+    if one == other:
+        return _EQUAL
+    if _plainly_two(one, other):
+        return _DIFFER
+    return _kana(one, other) if one < other else _kana(other, one)
 
 
 def _near_latin(one: str, other: str) -> int:
     return _EQUAL if one == other else _latin(one, other) if one < other else _latin(other, one)
+
+
+def _plainly_two(one: str, other: str) -> bool:
+    """Neither beginning nor end agree, and there is more than one character: most pairs, told at once."""
+    return one[0] != other[0] and one[-1] != other[-1] and len(one) > 1
 
 
 @lru_cache(_REMEMBERED)

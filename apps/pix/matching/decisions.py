@@ -12,9 +12,9 @@ from enum import Enum
 
 from apps.pix.matching import comparison as level
 from apps.pix.matching.charts import Chart
-from apps.pix.matching.comparison import BIRTH, FAMILY, GIVEN, INSURANCE, MISSING, PLACE, STREET, TELEPHONE, Vector
+from apps.pix.matching.comparison import BIRTH, GIVEN, INSURANCE, MISSING, PLACE, STREET, TELEPHONE, Vector
 from apps.pix.matching.deterministic import contradict
-from apps.pix.matching.weights import Scorer, Weight
+from apps.pix.matching.weights import Explanation, Scorer
 
 
 class Outcome(Enum):
@@ -30,7 +30,8 @@ HARD_RULES = {
     "insurance": "insurer, symbol, number, branch and birth date are equal and nothing contradicts: one human",
     "twins": "one birthday and household, but given names that are not one name: two humans",
     "newborn": "a baby without a name of its own: nobody but a clerk links it, unless its own insurance number says so",
-    "namesake": "name and birth date agree and everything else that is known differs: a clerk decides",
+    "namesake": "nothing besides name and birth date speaks for one human, though more is known: a clerk decides",
+    "bare name": "nothing is known besides name, birth date and sex: a clerk decides",
 }
 
 
@@ -59,15 +60,15 @@ def decide(scorer: Scorer, one: Chart, other: Chart) -> Verdict:
             return Verdict(held, score, "twins", vector, apart=held is Outcome.SEPARATE)
     outcome = _by_score(score, version.link, version.review)
     if outcome is Outcome.LINK:
-        for rule, holds in (("newborn", one.newborn or other.newborn), ("namesake", _namesakes(vector))):
-            if holds and rule in rules:
-                return Verdict(Outcome.REVIEW, score, rule, vector)
+        held_back = _held_back(scorer, one, other, vector)
+        if held_back in rules:
+            return Verdict(Outcome.REVIEW, score, held_back, vector)
     return Verdict(outcome, score, "score", vector, apart=score <= version.apart)
 
 
-def explain(scorer: Scorer, one: Chart, other: Chart, verdict: Verdict) -> tuple[Weight, ...]:
+def explain(scorer: Scorer, one: Chart, other: Chart, verdict: Verdict) -> Explanation:
     """Field by field why: codes of field and level, and the bits each moved the score. No patient data."""
-    return scorer.weights(one, other, verdict.vector)
+    return scorer.explain(one, other, verdict.vector)
 
 
 def _by_score(score: float, link: float, review: float) -> Outcome:
@@ -100,7 +101,7 @@ def _twins(vector: Vector, likely: bool) -> Outcome | None:
     return Outcome.REVIEW if given in _NEARLY and _household(vector) else None
 
 
-_NEARLY = frozenset((MISSING, level.ONE_SLIP, level.TWO_SLIPS, level.IN_PART))
+_NEARLY = frozenset((MISSING, level.ONE_SLIP, level.TWO_SLIPS, level.IN_PART, level.SWAPPED_SLIP))
 
 
 def _household(vector: Vector) -> bool:
@@ -111,15 +112,19 @@ def _household(vector: Vector) -> bool:
     )
 
 
-def _namesakes(vector: Vector) -> bool:
-    """Whether name and birth date agree while nothing else does, though something else is known."""
-    if vector[BIRTH] != level.BIRTH_EQUAL or vector[FAMILY] == level.DIFFERENT_NAME:
-        return False
-    place, street, telephone, insurance = (vector[each] for each in (PLACE, STREET, TELEPHONE, INSURANCE))
-    supported = (
-        0 <= place <= 2
-        or 0 <= street <= 1
-        or 0 <= telephone <= 1
-        or (insurance != MISSING and insurance <= level.INSURED_DIGIT and insurance != level.INSURED_OTHER)
-    )
-    return not supported and any(each != MISSING for each in (place, telephone, insurance))
+def _held_back(scorer: Scorer, one: Chart, other: Chart, vector: Vector) -> str:
+    """The rule that may keep a good score from becoming a link; "" where none does.
+
+    People of one name and birth date are more than chance says: names go by year and by family. So a link wants one
+    piece of evidence besides them: a residence, a telephone or an insurance that strangers do not share.
+    """
+    if one.newborn or other.newborn:
+        return "newborn"
+    if all(vector[each] == MISSING for each in _BESIDES):
+        return "bare name"
+    residence = scorer.bits(vector, PLACE) + scorer.bits(vector, STREET)
+    support = max(residence, scorer.bits(vector, TELEPHONE), scorer.bits(vector, INSURANCE))
+    return "namesake" if support < scorer.version.support else ""
+
+
+_BESIDES = (PLACE, STREET, TELEPHONE, INSURANCE)

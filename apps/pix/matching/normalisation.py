@@ -86,6 +86,7 @@ def kana_key(name: str) -> str:
 _O_ROW, _U_ROW, _E_ROW = "オコソトノホモヨロ", "ウクスツヌフムユル", "エケセテネヘメレ"
 _LONG_VOWEL = re.compile(f"(?<=[{_O_ROW}])[オウ]|(?<=[{_U_ROW}])ウ|(?<=[{_E_ROW}])[イエ]")
 _VOICING = re.compile("[\u3099\u309a]")
+_VU_ROW = (("ヴア", "バ"), ("ヴイ", "ビ"), ("ヴエ", "ベ"), ("ヴオ", "ボ"))
 _LIKE_SOUNDS = str.maketrans({"ヂ": "ジ", "ヅ": "ズ", "ヲ": "オ", "ヴ": "ブ", "ヰ": "イ", "ヱ": "エ"})
 
 
@@ -97,6 +98,8 @@ def _unvoiced() -> dict[int, str]:
 
 def kana_sound(key: str) -> str:
     """What a name sounds like, roughly, of its ``kana_key``: no voicing, no long vowels. Never evidence alone."""
+    for foreign, common in _VU_ROW:
+        key = key.replace(foreign, common)
     return _LONG_VOWEL.sub("", key.translate(_LIKE_SOUNDS).translate(_unvoiced()))
 
 

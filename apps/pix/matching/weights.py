@@ -50,7 +50,7 @@ class RuleVersion:
     share_same, share_household: share of all pairs of the population. population: charts it was made for.
     frequencies: "kanji given" … -> name -> share of the charts; rarer names count as ``rarest``.
     link, review: least score of a link and of a case for review. apart: a score so low that two charts may not meet
-    over a third one. hard_rules: names of the rules that are on
+    over a third one. support: least bits of residence, telephone or insurance behind a link. hard_rules: names of the rules that are on
     (``decisions.HARD_RULES``). trained_on: pairs learned from, 0 as shipped. created_at: ISO 8601 with offset, or "".
     """
 
@@ -66,6 +66,7 @@ class RuleVersion:
     link: float = 3.0
     review: float = 0.0
     apart: float = -15.0
+    support: float = 7.0
     hard_rules: frozenset[str] = frozenset(("insurance", "twins", "newborn", "namesake"))
     trained_on: int = 0
     created_at: str = ""
@@ -95,6 +96,18 @@ class Weight:
     field: str
     level: str
     bits: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a pair scores as it does. against: "household" or "strangers", whichever else the pair could rather be.
+
+    prior: bits before anything was compared. prior and all weights add up to the score, within a bit.
+    """
+
+    against: str
+    prior: float
+    weights: tuple[Weight, ...]
 
 
 class Scorer:
@@ -149,25 +162,29 @@ class Scorer:
         shares = self._frequencies[f"{script} {PARTS[part]}"]
         return shares.get(name, shares[""])
 
-    def weights(self, one: Chart, other: Chart, vector: Vector) -> tuple[Weight, ...]:
-        """Field by field what moved the score, against the likelier of household and strangers.
+    def bits(self, vector: Vector, number: int) -> float:
+        """What one field says for one human against two strangers; 0 where it is missing."""
+        level = vector[number]
+        return self._same[number][level] - self._strangers[number][level]
 
-        The bits, and the prior odds of that alternative, add up to the score within a bit.
-        """
+    def explain(self, one: Chart, other: Chart, vector: Vector) -> Explanation:
+        """Field by field what moved the score, against the likelier of household and strangers."""
         household, strangers = self._prior[1], self._prior[2] + self.rarity(one, other, vector)
         for level, h, u in zip(vector, self._household, self._strangers, strict=True):
             household += h[level]
             strangers += u[level]
-        against = self._household if household > strangers else self._strangers
+        family = household > strangers
+        against = self._household if family else self._strangers
         found = []
         for number, (name, level) in enumerate(zip(FIELDS, vector, strict=True)):
             if level == MISSING:
                 continue
             bits = self._same[number][level] - against[number][level]
-            if against is self._strangers and number in (GIVEN, FAMILY):
+            if not family and number in PARTS:
                 bits -= self._rarity(one, other, vector, number)
             found.append(Weight(name, FIELDS[name][level], round(bits, 2)))
-        return tuple(found)
+        prior = self._prior[0] - self._prior[1 if family else 2]
+        return Explanation("household" if family else "strangers", round(prior, 2), tuple(found))
 
 
 SCRIPTS = ("kanji", "kana", "latin")
@@ -188,7 +205,7 @@ def _log2_sum(one: float, other: float) -> float:
 # --- learning
 
 _ROUNDS = 30
-_RANDOM_PAIRS = 200_000
+_RANDOM_PAIRS = 60_000
 _RARE_COUNT = 5  # a name that fewer charts have counts as rare: it is not kept, and it would identify somebody
 _MOST_NAMES = 20_000
 _RELIABLE = 0.03  # the most often that given names of one human may differ for the twins rule to hold
@@ -226,6 +243,9 @@ def learn(
     learned = _maximise(
         version, *_patterns(Scorer(version), pairs), every_pair=fraction * population * (population - 1) / 2
     )
+    if 2 * sum(bool(chart.places or chart.telephones or chart.coverages) for chart in charts) > len(charts):
+        # Where most charts have more than a name and a birth date, one that has not is not enough for a link.
+        learned = replace(learned, hard_rules=learned.hard_rules | {"bare name"})
     if learned.same[GIVEN][DIFFERENT_NAME] > _RELIABLE:
         # Where given names are this often wrong, a differing one does not tell twins; the weights have to.
         learned = replace(learned, hard_rules=learned.hard_rules - {"twins"})
@@ -252,6 +272,7 @@ def _strangers(version: RuleVersion, charts: Sequence[Chart]) -> Table:
     namesakes = sum(table[GIVEN][:ALIKE]) * sum(table[FAMILY][:ALIKE])
     given = list(table[GIVEN])
     given[SWAPPED], given[SWAPPED_SLIP] = namesakes, max(given[SWAPPED_SLIP], 4 * namesakes)
+    given[DIFFERENT_NAME] += 1 - sum(given)
     table[GIVEN] = tuple(given)
     return tuple(table)
 

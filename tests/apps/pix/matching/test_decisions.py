@@ -1,0 +1,77 @@
+"""Link, review or separate, with the weights that are shipped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from apps.pix.matching import SHIPPED, Outcome, Scorer, decide, explain
+from hie.values.people import Insurance
+from tests.apps.pix.matching.people import ELSEWHERE, chart
+
+SCORER = Scorer(SHIPPED)
+BRANCH_4 = (Insurance("06400123", "123", "45678", "04"),)
+OTHERS = {
+    "addresses": (ELSEWHERE,),
+    "telephones": ("08099998888",),
+    "insurances": (Insurance("06430021", "9", "1", "01"),),
+}
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome", "rule"),
+    [
+        ({}, Outcome.LINK, "insurance"),
+        ({"insurances": ()}, Outcome.LINK, "score"),
+        ({"kana": "ヤマタ ケンイチ", "insurances": ()}, Outcome.LINK, "score"),
+        ({"addresses": (ELSEWHERE,), "insurances": ()}, Outcome.LINK, "score"),
+        ({"birth": "19820504", "insurances": ()}, Outcome.LINK, "score"),
+        ({"kanji": "鈴木 健一", "kana": "スズキ ケンイチ", "insurances": ()}, Outcome.LINK, "score"),
+        (OTHERS, Outcome.REVIEW, "namesake"),
+        ({"kanji": "山田 健二", "kana": "ヤマダ ケンジ", "insurances": BRANCH_4}, Outcome.SEPARATE, "twins"),
+        ({"kanji": "山田 健二", "kana": "ヤマダ ケンジ", "insurances": ()}, Outcome.SEPARATE, "twins"),
+        ({"kanji": "山田 健二", "kana": "ヤマダ ケンジ"}, Outcome.REVIEW, "twins"),
+        ({"kanji": "山田 花子", "kana": "ヤマダ ハナコ", "sex": "F", "birth": "19840101"}, Outcome.SEPARATE, "twins"),
+        ({"kanji": "", "kana": "ヤマダ ケンイキ", "insurances": ()}, Outcome.REVIEW, "twins"),
+        ({"birth": "19450101", **OTHERS}, Outcome.SEPARATE, "score"),
+    ],
+)
+def test_what_becomes_of_a_pair(told: dict[str, Any], outcome: Outcome, rule: str) -> None:
+    verdict = decide(SCORER, chart(1), chart(2, **told))
+    assert (verdict.outcome, verdict.rule) == (outcome, rule)
+    assert decide(SCORER, chart(2, **told), chart(1)) == verdict
+
+
+def test_two_babies_of_one_house_wait_for_a_clerk_at_most() -> None:
+    baby = {"kanji": "山田 ベビー", "kana": "ヤマダ ベビー", "birth": "20260301"}
+    assert decide(SCORER, chart(1, **baby), chart(2, **baby)).outcome is not Outcome.LINK
+
+
+def test_twins_may_not_even_meet_over_a_third_chart() -> None:
+    assert decide(SCORER, chart(1), chart(2, kanji="山田 健二", kana="ヤマダ ケンジ", insurances=BRANCH_4)).apart
+
+
+def test_the_evidence_names_fields_and_levels_and_shows_no_patient_data() -> None:
+    one, other = chart(1), chart(2, addresses=(ELSEWHERE,), telephones=(), insurances=())
+    verdict = decide(SCORER, one, other)
+    explanation = explain(SCORER, one, other, verdict)
+    weights = {each.field: each for each in explanation.weights}
+    assert explanation.against == "strangers"
+    assert weights["given name"].level == "same"
+    assert weights["given name"].bits > 0 > weights["place"].bits
+    assert "insurance" not in weights
+    assert abs(explanation.prior + sum(each.bits for each in weights.values()) - verdict.score) < 1
+    assert not any(text in repr(explanation) for text in ("山田", "ヤマダ", "1982", "8600001"))
+
+
+def test_a_sibling_is_compared_with_a_household() -> None:
+    one, other = chart(1), chart(2, kanji="山田 健二", kana="ヤマダ ケンジ", insurances=BRANCH_4)
+    assert explain(SCORER, one, other, decide(SCORER, one, other)).against == "household"
+
+
+def test_a_rule_that_is_switched_off_says_nothing() -> None:
+    off = Scorer(replace(SHIPPED, hard_rules=frozenset()))
+    assert decide(off, chart(1), chart(2)).rule == "score"
+    assert decide(off, chart(1), chart(2, **OTHERS)).rule == "score"
