@@ -107,6 +107,7 @@ class Directory(models.Model):
 class State(models.TextChoices):
     """What became of a file. Every file is in exactly one state."""
 
+    FOUND = "found", _("found, to be read")
     CURRENT = "current", _("current")  # registered, or fed to the patient index
     HISTORY = "history", _("superseded")
     DELETED = "deleted", _("deleted")
@@ -128,8 +129,11 @@ class StoredFile(models.Model):
     files: how many files it stands for. last_seen: when a scan last had to look at it.
     """
 
-    root = models.ForeignKey(StorageRoot, on_delete=models.CASCADE, related_name="files", verbose_name=_("storage"))
-    directory = models.ForeignKey(Directory, on_delete=models.CASCADE, related_name="stored_files")
+    # Both foreign keys begin an index below: none of their own.
+    root = models.ForeignKey(
+        StorageRoot, on_delete=models.CASCADE, related_name="files", verbose_name=_("storage"), db_index=False
+    )
+    directory = models.ForeignKey(Directory, on_delete=models.CASCADE, related_name="stored_files", db_index=False)
     name = models.CharField(_("file name"), max_length=1000)
     patient_id = models.CharField(_("patient ID"), max_length=64, blank=True)
     care_date = models.CharField(_("care date"), max_length=16, blank=True)
@@ -162,7 +166,7 @@ class StoredFile(models.Model):
         indexes = [
             models.Index(fields=("root", "state", "patient_id"), name="ssmix_file_state"),
             models.Index(fields=("root", "patient_id", "data_type"), name="ssmix_file_patient"),
-            models.Index(fields=("unique_id",), name="ssmix_file_unique_id"),
+            models.Index(fields=("unique_id",), condition=~models.Q(unique_id=""), name="ssmix_file_unique_id"),
             models.Index(fields=("root",), condition=models.Q(recheck=True), name="ssmix_file_recheck"),
         ]
 

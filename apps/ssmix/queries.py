@@ -16,7 +16,8 @@ class Report:
     """What became of the files of a root. found: in the folders as last listed, apart from missing ones.
 
     registered: current files that are documents or were fed to the patient index. reported: quarantined, foreign,
-    cancellations and files still being written. lost: found and in no state, which is 0 unless something is broken.
+    cancellations and files still being written. unread: found and not yet judged, with which the next scan goes on.
+    lost: found and in no state, which is 0 unless something is broken.
     """
 
     found: int
@@ -26,13 +27,14 @@ class Report:
     excluded: int
     pending: int
     reported: int
+    unread: int
     missing: int
     states: dict[str, int]
 
     @property
     def lost(self) -> int:
         accounted = self.registered + self.superseded + self.deleted + self.excluded + self.pending + self.reported
-        return self.found - accounted
+        return self.found - accounted - self.unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def report(root: StorageRoot) -> Report:
         excluded=of(State.EXCLUDED),
         pending=of(State.PENDING),
         reported=of(State.QUARANTINED, State.FOREIGN, State.CANCEL, State.UNSETTLED),
+        unread=of(State.FOUND),
         missing=of(State.MISSING),
         states=states,
     )

@@ -6,7 +6,7 @@ tables and columns are the program's own, never input. Runs in the caller's data
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
@@ -29,14 +29,21 @@ def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - the program's names
 
 
-def keys_of(table: str, column: str, values: Iterable[str]) -> dict[str, int]:
-    """The primary keys of rows by the value of a unique column, in a statement for every few hundred."""
-    wanted = list(values)
+def keys_of(table: str, column: str, values: Iterable[str], within: Mapping[str, Any] | None = None) -> dict[str, int]:
+    """The primary keys of rows by the value of a column, in a statement for every few hundred.
+
+    The values are unique in the table, or among the rows whose columns are ``within``.
+    """
+    wanted, limits = list(values), within or {}
+    more = "".join(f" AND {name} = %s" for name in limits)
     found: dict[str, int] = {}
     with connection.cursor() as cursor:
         for start in range(0, len(wanted), 500):
             part = wanted[start : start + 500]
             marks = ", ".join(["%s"] * len(part))
-            cursor.execute(f"SELECT {column}, id FROM {table} WHERE {column} IN ({marks})", part)  # noqa: S608
+            cursor.execute(
+                f"SELECT {column}, id FROM {table} WHERE {column} IN ({marks}){more}",  # noqa: S608
+                [*part, *limits.values()],
+            )
             found.update(cursor.fetchall())
     return found

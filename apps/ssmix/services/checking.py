@@ -59,7 +59,7 @@ def check_storage(
     Raises OSError where the path cannot be listed.
     """
     root, found = os.fsencode(path), Check()
-    options = Options(_ANYBODY, lambda _: False, time.time_ns(), 0, trust_folder)
+    options = Options(_ANYBODY, frozenset(), time.time_ns(), 0, trust_folder)
     is_unit = _is_unit if extended else None
     problems: list[bytes] = []
     for branch in branches(root):

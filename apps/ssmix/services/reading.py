@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from apps.network.queries import Facility
@@ -25,13 +24,17 @@ MAX_PART_BYTES = 4 * 1024 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a root is read. wants: whether a data type becomes documents. first: a 0-byte file may still be written."""
+    """How a root is read. registered: the data types that become documents, None for all."""
 
     facility: Facility
-    wants: Callable[[str], bool]
+    registered: frozenset[str] | None
     now_ns: int
     quiet_seconds: int = 0
     trust_folder: bool = False
+
+    def wants(self, data_type: str) -> bool:
+        """Whether a data type becomes documents."""
+        return self.registered is None or data_type in self.registered
 
 
 @dataclass(slots=True)
@@ -69,7 +72,7 @@ def read_file(path: bytes, name: StorageName, before: tuple[Deviation, ...], opt
         return Reading(deviations=(*before, Deviation("OWN-02", "file")))
     try:
         status = os.fstat(descriptor)
-        reading = Reading(status.st_size, status.st_mtime_ns, _signed(status.st_ino), deviations=before)
+        reading = Reading(status.st_size, status.st_mtime_ns, signed(status.st_ino), deviations=before)
         if not stat.S_ISREG(status.st_mode):
             reading.deviations = (*before, Deviation("OWN-02", "file"))
             return reading
@@ -79,7 +82,7 @@ def read_file(path: bytes, name: StorageName, before: tuple[Deviation, ...], opt
         if status.st_size > checks.MAX_FILE_BYTES:
             reading.deviations = (*before, Deviation("OWN-01", "file"))
             return reading
-        raw = _read(descriptor, status.st_size)
+        raw = read_all(descriptor, status.st_size)
     except OSError:
         return Reading(deviations=(*before, Deviation("OWN-02", "file")))
     finally:
@@ -164,7 +167,7 @@ def _read_part(folder: bytes, relative: bytes) -> Part:
     return Part(path_text(relative), size, sha1.hexdigest(), sha256.hexdigest(), head)
 
 
-def _read(descriptor: int, size: int) -> bytes:
+def read_all(descriptor: int, size: int) -> bytes:
     """All bytes of a file, and no more than it may have, even where it grows meanwhile."""
     raw = os.read(descriptor, size + 1)
     if len(raw) == size:
@@ -176,6 +179,6 @@ def _read(descriptor: int, size: int) -> bytes:
     return b"".join(pieces)
 
 
-def _signed(inode: int) -> int:
+def signed(inode: int) -> int:
     """An inode as a signed 64-bit number, which is what databases have."""
     return inode - (1 << 64) if inode >= 1 << 63 else inode

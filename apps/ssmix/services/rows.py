@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from operator import attrgetter
+from typing import Any
 
 from django.db import connection
 
-from apps.ssmix.models import State
+from apps.ssmix.models import Directory, State
+from hie.exchange.bulk import insert_rows
 from hie.wire.ssmix.names import Key
 
 AT_ONCE = 400  # parameters of one IN list
@@ -33,7 +36,7 @@ class Row:
     inode: int = 0
     sha256: str = ""
     sha1: str = ""
-    state: str = State.UNSETTLED
+    state: str = State.UNSETTLED.value
     rules: str = ""
     cancels: bool = False
     entry_uuid: str = ""
@@ -56,24 +59,38 @@ class Row:
         return (self.care_date if self.care_date[:1].isdigit() else self.written_at)[:6]
 
     @property
+    def is_missing(self) -> bool:
+        return self.state == State.MISSING
+
+    @property
     def rule_ids(self) -> list[str]:
         return self.rules.split()
 
 
 _NOT_COLUMNS = ("id", "path", "counted", "changed")
 COLUMNS = tuple(field.name for field in fields(Row) if field.name not in _NOT_COLUMNS)
+_VALUES = attrgetter(*COLUMNS)
 _TABLE = "ssmix_storedfile"
 _SELECT = f"SELECT {', '.join('f.' + name for name in COLUMNS)}, f.id, d.path FROM {_TABLE} f JOIN ssmix_directory d ON d.id = f.directory_id"  # noqa: E501, S608 - names of columns
-_INSERT = (
-    f"INSERT INTO {_TABLE} ({', '.join(COLUMNS)}, first_seen, last_seen)"  # noqa: S608 - names of columns
-    f" VALUES ({', '.join(['%s'] * (len(COLUMNS) + 2))})"
-)
 _UPDATE = f"UPDATE {_TABLE} SET {', '.join(name + ' = %s' for name in COLUMNS)}, last_seen = %s WHERE id = %s"  # noqa: S608
 
 
 def of_directories(directory_ids: Sequence[int]) -> list[Row]:
     """All files of some folders."""
     return _in_lists("f.directory_id", directory_ids)
+
+
+def outlines(directory_ids: Sequence[int]) -> Iterator[tuple[int, str, int, int, str, bool]]:
+    """(folder, name, size, time of change, state, recheck) of all files of some folders."""
+    with connection.cursor() as cursor:
+        for start in range(0, len(directory_ids), AT_ONCE):
+            part = directory_ids[start : start + AT_ONCE]
+            cursor.execute(
+                f"SELECT directory_id, name, size, mtime_ns, state, recheck FROM {_TABLE}"  # noqa: S608
+                f" WHERE directory_id IN ({', '.join(['%s'] * len(part))})",
+                part,
+            )
+            yield from cursor.fetchall()
 
 
 def of_patients(root_ids: Sequence[int], patient_ids: Sequence[str]) -> list[Row]:
@@ -84,7 +101,7 @@ def of_patients(root_ids: Sequence[int], patient_ids: Sequence[str]) -> list[Row
 
 def by_unique_ids(unique_ids: Sequence[str]) -> list[Row]:
     """The files whose documents bear these unique ids."""
-    return _in_lists("f.unique_id", unique_ids)
+    return _in_lists("f.unique_id", unique_ids, " AND f.unique_id <> ''")
 
 
 def pending(root_id: int, patient_ids: Sequence[str]) -> list[Row]:
@@ -99,16 +116,32 @@ def write(rows: Iterable[Row], now: datetime) -> None:
     moment = connection.ops.adapt_datetimefield_value(now)
     new, changed = [], []
     for row in rows:
-        values = [getattr(row, name) for name in COLUMNS]
+        values = _VALUES(row)
         if row.id:
-            changed.append([*values, moment, row.id])
+            changed.append((*values, moment, row.id))
         else:
-            new.append([*values, moment, moment])
-    with connection.cursor() as cursor:
-        if new:
-            cursor.executemany(_INSERT, new)
-        if changed:
+            new.append(values)
+    insert_new(new, now)
+    if changed:
+        with connection.cursor() as cursor:
             cursor.executemany(_UPDATE, changed)
+
+
+def insert_new(rows: Sequence[Sequence[Any]], now: datetime) -> None:
+    """Store new rows, given by their ``COLUMNS``. Runs in the caller's transaction."""
+    moment = connection.ops.adapt_datetimefield_value(now)
+    insert_rows(_TABLE, (*COLUMNS, "first_seen", "last_seen"), [(*row, moment, moment) for row in rows])
+
+
+def write_directories(changed: Iterable[Directory]) -> None:
+    """Store the fingerprints of folders that are known already. Runs in the caller's transaction."""
+    values = [(each.mtime_ns, each.names, each.files, each.has_folders, each.pk) for each in changed]
+    if values:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE ssmix_directory SET mtime_ns = %s, names = %s, files = %s, has_folders = %s WHERE id = %s",
+                values,
+            )
 
 
 def _in_lists(

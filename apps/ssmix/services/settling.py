@@ -22,7 +22,7 @@ from hie.wire.ssmix.content_folders import Part
 from hie.wire.ssmix.documents import identify
 from hie.wire.ssmix.names import CURRENT, Key
 
-_JUDGED = frozenset((State.QUARANTINED, State.UNSETTLED))  # the states that reading alone decides
+_JUDGED = frozenset((State.FOUND, State.QUARANTINED, State.UNSETTLED))  # the states that reading alone decides
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ def _settle_key(batch: Batch, rows: list[Row], options: Options, look: Look) -> 
     usable = {id(row): row.state not in _JUDGED for row in there}
     several = rules.keeps_several(rows[0].data_type, rows[0].order_number)
     verdicts = rules.judge([_version(row, usable[id(row)]) for row in there], several=several)
-    being_written = any(row.flag == CURRENT and row.state == State.UNSETTLED for row in there)
+    being_written = any(row.flag == CURRENT and row.state in (State.FOUND, State.UNSETTLED) for row in there)
     alive = any(usable[id(row)] and verdicts[_name(row)].state is State.CURRENT for row in there)
     if not alive and any(row.live for row in there) and (being_written or not all(map(look.rested, there))):
         _wait(batch, there)

@@ -19,7 +19,16 @@ from django.utils import timezone
 from apps.pix.models import LocalIdentifier, Person
 from apps.ssmix import queries, repository
 from apps.ssmix.models import Scan, StorageRoot, StoredFile, Tally
-from apps.ssmix.services import ScanRefusedError, scan, scanning, settling
+from apps.ssmix.services import (
+    ScanRefusedError,
+    committing,
+    discovering,
+    locking,
+    scan,
+    scanning,
+    settling,
+    telling,
+)
 from apps.xds.models import Association, DocumentEntry, Status
 from hie.values.documents import RPLC
 from tests.apps.ssmix.storage import OLD, Storage, flagged, message
@@ -307,12 +316,14 @@ def test_two_roots_of_a_facility_are_one_family(storage: Storage, scanned: Scann
 
 
 STEPS = [
-    (scanning._Run, "_store_directories"),
-    (scanning._Run, "_tell"),
-    (scanning, "register"),
-    (scanning, "feed_patient"),
+    (discovering, "discover"),
+    (discovering, "insert_new"),
+    (committing, "store_directories"),
+    (telling, "tell"),
+    (telling, "register"),
+    (telling, "feed_patient"),
     (scanning.stored, "write"),
-    (scanning._Run, "_store_parts"),
+    (committing, "store_parts"),
     (scanning.Tallies, "count"),
     (scanning._Run, "_pending"),
     (scanning._Run, "_end"),
@@ -332,6 +343,8 @@ def test_interrupted_anywhere_the_next_scan_ends_the_same(
     after: bool,
 ) -> None:
     monkeypatch.setattr(scanning, "BATCH_FILES", 2)
+    for name_of_limit, limit in (("FIND_FROM", 2), ("FOUND_AT_ONCE", 2), ("SLICE_FILES", 5)):
+        monkeypatch.setattr(scanning, name_of_limit, limit)
     for patient in (P1, P2, "1110000003"):
         storage.demographics(patient)
         storage.write(patient)
@@ -361,7 +374,7 @@ def test_interrupted_anywhere_the_next_scan_ends_the_same(
 
 def test_one_root_is_scanned_once_at_a_time_and_a_dead_scan_gives_way(storage: Storage, root: StorageRoot) -> None:
     storage.demographics(P1)
-    scanning._acquire(root)
+    locking.acquire(root)
     with pytest.raises(ScanRefusedError):
         scan(root)
     with connection.cursor() as cursor:
@@ -374,7 +387,7 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(storage: Storage, ro
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     StorageRoot.objects.filter(pk=root.pk).update(
-        lock_token=f"{scanning._HERE}:{child.pid}:x", lock_until=timezone.now() + timedelta(minutes=3)
+        lock_token=f"{locking.HERE}:{child.pid}:x", lock_until=timezone.now() + timedelta(minutes=3)
     )
     assert scan(root).counts["fed"] == 1
 
