@@ -24,7 +24,8 @@ from hie.transport.web_server import WebServer  # noqa: E402
 from hie.values.errors import ExchangeError  # noqa: E402
 
 RECORD = b"r" * 2500
-ANSWER = b"a" * 400
+PIECE = b"x" * 256 * 1024  # a large answer leaves in pieces, as a document does
+ANSWER = b"a" * 400  # as long as a usual answer of ITI-9
 
 
 def make_table(rows: int = 10_000) -> None:
@@ -50,9 +51,9 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
     """Read the request, do the work, answer as many bytes as the path says."""
     environ["wsgi.input"].read()
     work()
-    body = b"x" * int(environ["PATH_INFO"].strip("/") or "0")
-    start_response("200 OK", [("Content-Type", "application/soap+xml"), ("Content-Length", str(len(body)))])
-    return [body]
+    length = int(environ["PATH_INFO"].strip("/") or "0")
+    start_response("200 OK", [("Content-Type", "application/soap+xml"), ("Content-Length", str(length))])
+    return [PIECE] * (length // len(PIECE)) + [PIECE[: length % len(PIECE)]]
 
 
 def answer(received: bytes | ExchangeError, connection_: Connection) -> bytes:

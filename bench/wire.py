@@ -20,13 +20,14 @@ def mllp_sender(port: int, message: bytes, expected: bytes) -> Callable[[], Send
         connection = socket.create_connection(("127.0.0.1", port), 10)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-        def send(number: int) -> None:
+        def send(number: int) -> int:
             connection.sendall(framed.replace(b"@@ID@@", b"B%d" % number))
             answer = connection.recv(65536)
-            while not answer.endswith(b"\x1c\r") and expected != b"a" * 5:
+            while not answer.endswith(b"\x1c\r"):
                 answer += connection.recv(65536)
             if expected not in answer:
                 raise AssertionError(answer[:500])
+            return len(answer)
 
         return send
 
@@ -50,19 +51,20 @@ def https_sender(
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = context.wrap_socket(raw, server_hostname="localhost")
 
-        def send(number: int) -> None:
+        def send(number: int) -> int:
             connection.sendall(head + body.replace(b"@@ID@@", b"%06d" % (number % 1_000_000)))
-            status, first = _read_answer(connection)
+            status, first, length = _read_answer(connection)
             if b" 200 " not in status or expected not in first:
                 raise AssertionError(status + first[:2000])
+            return length
 
         return send
 
     return open_connection
 
 
-def _read_answer(connection: ssl.SSLSocket) -> tuple[bytes, bytes]:
-    """The status line and the first bytes of the answer; all of it is read, most of it forgotten."""
+def _read_answer(connection: ssl.SSLSocket) -> tuple[bytes, bytes, int]:
+    """The status line, the first bytes of the body and its length; all of it is read, most of it forgotten."""
     received = b""
     while b"\r\n\r\n" not in received:
         piece = connection.recv(262144)
@@ -81,4 +83,4 @@ def _read_answer(connection: ssl.SSLSocket) -> tuple[bytes, bytes]:
         got += len(piece)
         if len(first) < 65536:
             first += piece
-    return head.split(b"\r\n", 1)[0], first
+    return head.split(b"\r\n", 1)[0], first, length
