@@ -173,13 +173,17 @@ def _given_name(sex: str, foreign: bool, chance: random.Random, taken: list[Writ
     """A name that no one of the household has, nor one that sounds the same."""
     while True:
         given = _drawn(FOREIGN_GIVEN_NAMES if foreign else MALE if sex == "M" else FEMALE, chance)
-        if all(given[1] != each[1] for each in taken):
+        if all(given[0] != each[0] and given[1] != each[1] for each in taken):
             return given
 
 
 def _twin_name(given: Written, sex: str, chance: random.Random) -> Written | None:
     """A name that begins with the same character, as parents like to give to twins."""
-    alike = [each for each in (MALE if sex == "M" else FEMALE) if each[0][0] == given[0][0] and each[1] != given[1]]
+    alike = [
+        each
+        for each in (MALE if sex == "M" else FEMALE)
+        if each[0][0] == given[0][0] and each[0] != given[0] and each[1] != given[1]
+    ]
     return chance.choice(alike) if alike else None
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from accuracy import febrl, feeding
 from accuracy.__main__ import AIM_RECALL, AIM_REVIEW
 from accuracy.measures import by_clusters, by_pairs, overmerged
@@ -32,9 +30,9 @@ def test_the_hard_population_is_made_of_twins_and_namesakes() -> None:
 
 
 def test_febrl_without_the_number_beats_the_batch_tools() -> None:
-    records = febrl.read(4, febrl.WITHOUT_NUMBER)
+    records = febrl.read(3, febrl.WITHOUT_NUMBER)
     result = feeding.measure(records.charts, records.truth, feeding.train(records.charts))
-    assert result.pairs.f1 > febrl.TO_BEAT[4, febrl.WITHOUT_NUMBER]
+    assert result.pairs.f1 > febrl.TO_BEAT[3, febrl.WITHOUT_NUMBER]
 
 
 def test_febrl_by_name_and_birth_date_alone_beats_the_batch_tools() -> None:
@@ -43,9 +41,8 @@ def test_febrl_by_name_and_birth_date_alone_beats_the_batch_tools() -> None:
     assert result.pairs.f1 > febrl.TO_BEAT[3, febrl.NAME_AND_BIRTH]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_population_of_1500_is_matched_without_a_wrong_link(seed: int) -> None:
-    population = generate(1500, seed)
+def test_a_population_of_4000_meets_the_aims_without_a_wrong_link() -> None:
+    population = generate(4000, 1)
     result = feeding.measure(population.charts, population.truth, feeding.train(population.charts))
     assert result.overmerged == 0
     assert result.pairs.recall >= AIM_RECALL

@@ -55,7 +55,7 @@ def decide(scorer: Scorer, one: Chart, other: Chart) -> Verdict:
     if "insurance" in rules and _one_insured(one, other):
         return Verdict(Outcome.LINK, score, "insurance", vector)
     if "twins" in rules and one.current and other.current:
-        held = _twins(vector, score >= version.review)
+        held = _twins(one, other, vector, likely=score >= version.review)
         if held is not None:
             return Verdict(held, score, "twins", vector, apart=held is Outcome.SEPARATE)
     outcome = _by_score(score, version.link, version.review)
@@ -86,7 +86,7 @@ def _one_insured(one: Chart, other: Chart) -> bool:
     )
 
 
-def _twins(vector: Vector, likely: bool) -> Outcome | None:
+def _twins(one: Chart, other: Chart, vector: Vector, *, likely: bool) -> Outcome | None:
     """Whether given names and household speak of siblings born together; None where they do not.
 
     Given names that are plainly two names part the charts whatever else agrees, unless the insurance number is one
@@ -98,7 +98,15 @@ def _twins(vector: Vector, likely: bool) -> Outcome | None:
         return Outcome.REVIEW if own_number and vector[BIRTH] == level.BIRTH_EQUAL and likely else Outcome.SEPARATE
     if own_number or vector[BIRTH] != level.BIRTH_EQUAL or not likely:
         return None
+    if given == level.IN_PART and _middle_name_left_out(one, other):
+        return None
     return Outcome.REVIEW if given in _NEARLY and _household(vector) else None
+
+
+def _middle_name_left_out(one: Chart, other: Chart) -> bool:
+    """Latin names of which one has all words of the other and more: a passport's name and the one in use."""
+    words, others = ({*f"{name.family} {name.given}".split()} for name in (one.names_latin, other.names_latin))
+    return min(len(words), len(others)) > 1 and (words < others or others < words)
 
 
 _NEARLY = frozenset((MISSING, level.ONE_SLIP, level.TWO_SLIPS, level.IN_PART, level.SWAPPED_SLIP))

@@ -50,8 +50,9 @@ class RuleVersion:
     share_same, share_household: share of all pairs of the population. population: charts it was made for.
     frequencies: "kanji given" … -> name -> share of the charts; rarer names count as ``rarest``.
     link, review: least score of a link and of a case for review. apart: a score so low that two charts may not meet
-    over a third one. support: least bits of residence, telephone or insurance behind a link. hard_rules: names of the rules that are on
-    (``decisions.HARD_RULES``). trained_on: pairs learned from, 0 as shipped. created_at: ISO 8601 with offset, or "".
+    over a third one. support: least bits of residence, telephone or insurance behind a link. hard_rules: names of the
+    rules that are on (``decisions.HARD_RULES``). trained_on: pairs learned from, 0 as shipped. created_at: ISO 8601
+    with offset, or "".
     """
 
     name: str
@@ -66,7 +67,7 @@ class RuleVersion:
     link: float = 3.0
     review: float = 0.0
     apart: float = -15.0
-    support: float = 7.0
+    support: float = 6.0
     hard_rules: frozenset[str] = frozenset(("insurance", "twins", "newborn", "namesake"))
     trained_on: int = 0
     created_at: str = ""
@@ -256,7 +257,7 @@ def _walk(count: int) -> Iterable[tuple[int, int]]:
     """Pairs of places spread evenly, the same every time: strides of primes."""
     if count < 2:
         return
-    for number in range(_RANDOM_PAIRS):
+    for number in range(min(_RANDOM_PAIRS, 20 * count)):
         one = number * 7919 % count
         other = (one + 1 + (number * 104_729 + number // count * 31) % (count - 1)) % count
         yield one, other
