@@ -117,6 +117,7 @@ CACHES = {
 # Background work: name -> (task by dotted path, seconds between two runs). The embedded worker and Celery's beat
 # both read this table.
 SCHEDULE: dict[str, tuple[str, int]] = {
+    "deliver messages": ("apps.xds.tasks.deliver_due", 2),
     "scan storages": ("apps.ssmix.tasks.scan_due_storages", 5),
     "send notifications": ("apps.pix.tasks.send_notifications", 5),
     "forget old feeds": ("apps.pix.tasks.forget_old_messages", 86400),
@@ -131,6 +132,8 @@ EXCHANGE = {
     "gate": "apps.consent.gate.decide",
     "recorder": "apps.atna.recorder.record",
     "activity": "apps.atna.services.record_activity",
+    "later": "apps.xds.outbox.later",
+    "reachable": "apps.xds.outbox.reachable",
 }
 
 # Where the bytes of a document lie, by the scheme of its locator (apps/xds/repository.py).
@@ -148,6 +151,7 @@ CONSENT_DEFAULT = environment.text("HIE_CONSENT_DEFAULT")
 if CONSENT_DEFAULT not in ("opt-in", "opt-out"):
     raise SystemExit("HIE_CONSENT_DEFAULT has to be opt-in or opt-out.")
 
+SOAP_URL = f"https://{HOST_NAMES[0]}:{environment.number('HIE_HTTPS_PORT')}/soap"
 DOCUMENT_STORE = environment.text("HIE_DOCUMENT_STORE") or str(DATA_DIR / "documents")
 MAX_MESSAGE_BYTES = environment.number("HIE_MAX_MESSAGE_MB") * 1024 * 1024
 MAX_DOCUMENT_BYTES = environment.number("HIE_MAX_DOCUMENT_MB") * 1024 * 1024

@@ -10,6 +10,7 @@ from apps.xds.services.removing import (
     remove_documents,
     remove_objects,
 )
+from apps.xds.services.subscribing import patients_of_subscription, publish, subscribe, tell, unsubscribe
 from apps.xds.services.updating import update
 
 __all__ = [
@@ -22,13 +23,18 @@ __all__ = [
     "move_records",
     "patients_of_documents",
     "patients_of_objects",
+    "patients_of_subscription",
     "prepare",
     "prepare_provided",
+    "publish",
     "register",
     "register_prepared",
     "relocate_content",
     "remove_documents",
     "remove_objects",
     "submit",
+    "subscribe",
+    "tell",
+    "unsubscribe",
     "update",
 ]

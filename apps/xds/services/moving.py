@@ -22,6 +22,7 @@ from apps.xds.models import (
     ReferenceId,
     SubmissionSet,
     SubmissionSetAuthorPerson,
+    SubscriptionPatient,
     shard_key_of,
 )
 from apps.xds.services.storing import hold
@@ -48,6 +49,7 @@ def move_patient(*, subsumed: str, surviving: str) -> int:
         table._default_manager.filter(shard_key=shard_key_of(subsumed), patient_id=subsumed).update(
             patient_id=surviving, shard_key=shard_key_of(surviving)
         )
+    SubscriptionPatient.objects.filter(patient_id=subsumed).update(patient_id=surviving)
     return moved
 
 

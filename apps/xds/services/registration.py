@@ -36,7 +36,9 @@ from apps.xds.services.judging import (
 )
 from apps.xds.services.relationships import Change, Known
 from apps.xds.services.storing import deprecate, hold, keep_contents, store, touch_folders
+from apps.xds.services.subscribing import tell
 from hie.values.documents import (
+    ON_DEMAND,
     Content,
     DocumentEntry,
     RegistryResult,
@@ -169,7 +171,7 @@ def _places(
         if entry.repository_unique_id not in repositories():
             sentence = "repositoryUniqueId is of no repository of this network; its administrator has to enter it."
             findings.append(Finding(Reason.METADATA, sentence, location))
-        elif entry.repository_unique_id == settings.REPOSITORY_OID:
+        elif entry.repository_unique_id == settings.REPOSITORY_OID and entry.object_type != ON_DEMAND:
             own = [
                 each.content_id for each in registered.get(entry.unique_id, ()) if each.facility_code == facility_code
             ]
@@ -207,6 +209,7 @@ def _store(
     by_uuid |= {final[name]: content_id for name, content_id in places.items()}
     store(objects, facility_code, lambda _: patient_id, by_uuid, digest)
     _apply(change, moment)
+    tell(objects, patient_id)
 
 
 def _check_there(contents: Mapping[str, Content]) -> None:

@@ -18,13 +18,31 @@ from dataclasses import dataclass
 
 from apps.xds.stored_queries import finding, getting
 from apps.xds.stored_queries.everything import get_all
-from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, Table, values_of
-from apps.xds.stored_queries.showing import Asked
+from apps.xds.stored_queries.finding import selected
+from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, Condition, Table, one_of, restrict, values_of
+from apps.xds.stored_queries.showing import Asked, Row
 from hie.values.access import Permit
 from hie.values.documents import QueryResult, StoredQuery
 from hie.values.errors import ExchangeError, Reason
 from hie.wire.ebxml.attributes import Kind
 from hie.wire.ebxml.queries import PARAMETERS, QUERIES, QUERY_NAMED
+
+__all__ = [
+    "ENTRIES",
+    "FOLDERS",
+    "SETS",
+    "Asked",
+    "Condition",
+    "Row",
+    "Table",
+    "answer",
+    "one_of",
+    "patient_parameter",
+    "patient_parameters",
+    "patients_of",
+    "restrict",
+    "selected",
+]
 
 FIND_DOCUMENTS = QUERY_NAMED["FindDocuments"].query_id
 GET_DOCUMENTS = QUERY_NAMED["GetDocuments"].query_id

@@ -1,0 +1,13 @@
+"""Background work of the registry."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from apps.xds import outbox
+
+
+@shared_task
+def deliver_due() -> int:
+    """Deliver notifications and later answers that are due; returns how many were taken."""
+    return outbox.deliver_due()
