@@ -1,4 +1,4 @@
-"""ITI-21 over a real socket, with an independent HL7 client: found, paged, cancelled, hidden, refused, each recorded."""
+"""ITI-21 over a real socket, with an independent HL7 client: found, paged, hidden, refused, each recorded."""
 
 from __future__ import annotations
 

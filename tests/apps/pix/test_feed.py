@@ -11,8 +11,8 @@ import pytest
 from django.utils import timezone
 
 from apps.ids.models import RegionalIdentifier
-from apps.network.models import Facility
 from apps.network import queries as network
+from apps.network.models import Facility
 from apps.pix import queries, services
 from apps.pix.models import (
     FeedMessage,
