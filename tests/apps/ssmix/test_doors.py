@@ -141,6 +141,13 @@ def test_the_log_is_compared_with_the_tree(storage: Storage, root: StorageRoot, 
     (log / "TR_20240501101500100_00001.DAT").write_bytes("".join(records).encode())
     found = check_transactions(root, str(tmp_path / "TR01"))
     assert {rule: count for (rule, _, _), count in found.counts.items()} == {"TR-02": 1, "TR-01": 1}
+    place = str(tmp_path / "TR01")
+    assert "TR-02 OMP-01  202405       1" in run("check_transactions", str(root.pk), place)
+    told = json.loads(run("check_transactions", str(root.pk), place, "--format", "json", "--language", "en"))
+    assert (told["files"], [row["rule"] for row in told["findings"]]) == (1, ["TR-01", "TR-02"])
+    for storage_id, folder in (("0", place), (str(root.pk), "/no/such/place")):
+        with pytest.raises(CommandError):
+            run("check_transactions", storage_id, folder)
 
 
 def test_the_screens_of_storages(storage: Storage, root: StorageRoot) -> None:

@@ -24,12 +24,16 @@ class Command(BaseCommand):
         failed = False
         for root in _chosen(options["storages"]):
             self.stdout.write(f"{root.pk} {root} {root.path}")
+            self._last: Progress | None = None
             try:
                 done = scan(root, self._show, full=options["full"])
             except ScanRefusedError as error:
                 raise CommandError(str(error)) from error
             if self.stdout.isatty():
                 self.stdout.write("")
+            if self._last is not None and self._last.discovered:
+                found, told = self._last.discovered / self._last.discovering, self._last.settled / self._last.settling
+                self.stdout.write(f"  found and indexed {found:,.0f} files/s, judged and told {told:,.0f} files/s")
             figures = ", ".join(f"{name} {number}" for name, number in done.counts.items() if number)
             self.stdout.write(f"  {figures or 'nothing found'}")
             if done.problem:
@@ -44,6 +48,7 @@ class Command(BaseCommand):
 
     def _show(self, progress: Progress) -> None:
         """One line that is written over on a terminal; a line for each batch otherwise."""
+        self._last = progress
         rate = progress.found / progress.seconds if progress.seconds else 0.0
         remaining = progress.remaining_seconds
         left = f"{remaining:.0f} s left" if remaining is not None else "…"
