@@ -50,6 +50,9 @@ VARIABLES = (
     Variable("HIE_NETWORK_NAME", "地域医療連携ネットワーク", "Name of the network, shown in the admin and the audit."),
     Variable("HIE_CONSENT_DEFAULT", "opt-in", "Without a directive: opt-in discloses nothing, opt-out discloses."),
     Variable("HIE_DOCUMENT_STORE", "", "Directory of submitted documents; empty: documents/ in the data directory."),
+    Variable(
+        "HIE_DOCUMENT_SCANNER", "", "Dotted path of a function path -> clean? asked of every document; empty: none."
+    ),
     Variable("HIE_MAX_MESSAGE_MB", "8", "Largest message without its documents (HL7 v2 or SOAP part), in MiB."),
     Variable("HIE_MAX_DOCUMENT_MB", "4096", "Largest single document, in MiB."),
     Variable("HIE_MAX_RESULTS", "10000", "Most objects that one stored query answers with; above: XDSTooManyResults."),

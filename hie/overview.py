@@ -207,6 +207,9 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("xds.Folder", "folder"),
             ("xds.Association", "schema"),
             ("xds.AcceptedCode", "checklist"),
+            ("xds.Subscription", "notifications"),
+            ("xds.Outgoing", "outgoing_mail"),
+            ("xds.Endpoint", "link"),
         ),
     ),
     (

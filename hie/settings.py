@@ -153,6 +153,7 @@ if CONSENT_DEFAULT not in ("opt-in", "opt-out"):
 
 SOAP_URL = f"https://{HOST_NAMES[0]}:{environment.number('HIE_HTTPS_PORT')}/soap"
 DOCUMENT_STORE = environment.text("HIE_DOCUMENT_STORE") or str(DATA_DIR / "documents")
+DOCUMENT_SCANNER = environment.text("HIE_DOCUMENT_SCANNER")
 MAX_MESSAGE_BYTES = environment.number("HIE_MAX_MESSAGE_MB") * 1024 * 1024
 MAX_DOCUMENT_BYTES = environment.number("HIE_MAX_DOCUMENT_MB") * 1024 * 1024
 MAX_RESULTS = environment.number("HIE_MAX_RESULTS")

@@ -23,7 +23,18 @@ from unfold.paginator import InfinitePaginator
 
 from apps.atna.admin import AuditedAdmin
 from apps.network.queries import facility
-from apps.xds.models import AcceptedCode, Association, DocumentEntry, Folder, RegistryRow, SubmissionSet, shard_key_of
+from apps.xds.models import (
+    AcceptedCode,
+    Association,
+    DocumentEntry,
+    Endpoint,
+    Folder,
+    Outgoing,
+    RegistryRow,
+    SubmissionSet,
+    Subscription,
+    shard_key_of,
+)
 from apps.xds.rules import subjects_of_patients
 from apps.xds.services import dump_codes, load_codes
 from hie.values.access import Subject
@@ -248,3 +259,48 @@ class AcceptedCodeAdmin(ModelAdmin):
     def write_out(self, request: HttpRequest) -> HttpResponse:
         headers = {"Content-Disposition": 'attachment; filename="codes.xml"'}
         return HttpResponse(dump_codes(), content_type="application/xml", headers=headers)
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(ModelAdmin):
+    """Addresses that members' systems have registered for answers and notifications."""
+
+    list_display = ("node_name", "url")
+    search_fields = ("node_name", "url")
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(AuditedAdmin):
+    """Who is told of what. A subscription may be ended here; it is made by its system."""
+
+    list_display = ("node_name", "topic", "any_patient", "ends_at", "created_at")
+    list_filter = ("topic", "any_patient")
+    search_fields = ("node_name", "reference")
+    fields = ("node_name", "facility_code", "topic", "query_id", "consumer", "any_patient", "ends_at", "created_at")
+
+    def subjects_of(self, row: Subscription) -> Iterable[Subject]:
+        return subjects_of_patients(row.patients.values_list("patient_id", flat=True))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Outgoing)
+class OutgoingAdmin(AuditedAdmin):
+    """Messages that nobody has taken yet."""
+
+    list_display = ("number", "url", "attempts", "last_failure", "due_at", "given_up")
+    list_filter = ("given_up", "number")
+    fields = ("number", "url", "attempts", "last_failure", "due_at", "given_up", "created_at")
+
+    def subjects_of(self, row: Outgoing) -> Iterable[Subject]:
+        return subjects_of_patients((row.patient_id,)) if row.patient_id else ()
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False

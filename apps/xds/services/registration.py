@@ -7,12 +7,14 @@ contains, and answered as it was the first time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.module_loading import import_string
 
 from apps.xds import models
 from apps.xds.models import Status
@@ -79,11 +81,29 @@ def prepare_provided(submission: Submission) -> Submission:
     Contents that no registration follows are harmless: nothing names them.
     """
     findings = (*submission.findings, *validate(submission, provided=True), *_altered(submission))
+    if not errors_of(findings):
+        findings = (*findings, *_scanned(submission))
     submission = replace(_filled_in(submission), findings=findings)
     if not errors_of(findings):
         for content in submission.contents.values():
             keep_blob(content)
     return submission
+
+
+def _scanned(submission: Submission) -> list[Finding]:
+    """What the network's scanner says of the documents: settings.DOCUMENT_SCANNER names a function path -> bool.
+
+    It is asked before anything is kept. One that fails refuses the submission: nothing unscanned is taken in.
+    """
+    if not settings.DOCUMENT_SCANNER:
+        return []
+    clean: Callable[[Path], bool] = import_string(settings.DOCUMENT_SCANNER)
+    detail = "The document was refused by the scanner of this repository for harmful content."
+    return [
+        Finding(Reason.INVALID_DOCUMENT_CONTENT, detail, entry_uuid)
+        for entry_uuid, content in submission.contents.items()
+        if not clean(content.path)
+    ]
 
 
 def _altered(submission: Submission) -> list[Finding]:
