@@ -268,7 +268,7 @@ def _strangers(version: RuleVersion, charts: Sequence[Chart]) -> Table:
     for one, other in _walk(len(charts)):
         for counter, level in zip(counts, compare(charts[one], charts[other]), strict=True):
             counter[level] += 1
-    table = [_shares(counter, shipped, 1.0) for counter, shipped in zip(counts, version.strangers, strict=True)]
+    table = [_observed(counter, shipped) for counter, shipped in zip(counts, version.strangers, strict=True)]
     # Two strangers whose names are each other's reversed are too rare to be counted, yet as likely as namesakes.
     namesakes = sum(table[GIVEN][:ALIKE]) * sum(table[FAMILY][:ALIKE])
     given = list(table[GIVEN])
@@ -276,6 +276,15 @@ def _strangers(version: RuleVersion, charts: Sequence[Chart]) -> Table:
     given[DIFFERENT_NAME] += 1 - sum(given)
     table[GIVEN] = tuple(given)
     return tuple(table)
+
+
+def _observed(counts: Mapping[int, int], shipped: Sequence[float]) -> tuple[float, ...]:
+    """Shares of levels among strangers. One that never occurred has half an occurrence at most, or what is shipped."""
+    total = sum(count for level, count in counts.items() if level != MISSING)
+    if not total:
+        return tuple(shipped)
+    shares = [counts[level] / total if counts[level] else min(0.5 / total, p) for level, p in enumerate(shipped)]
+    return tuple(share / sum(shares) for share in shares)
 
 
 def _shares(counts: Mapping[int, float], shipped: Sequence[float], faith: float) -> tuple[float, ...]:
