@@ -118,6 +118,7 @@ CACHES = {
 # both read this table.
 SCHEDULE: dict[str, tuple[str, int]] = {
     "deliver messages": ("apps.xds.tasks.deliver_due", 2),
+    "sweep assembled documents": ("apps.xds.tasks.sweep_assembled", 3600),
     "scan storages": ("apps.ssmix.tasks.scan_due_storages", 5),
     "send notifications": ("apps.pix.tasks.send_notifications", 5),
     "forget old feeds": ("apps.pix.tasks.forget_old_messages", 86400),
@@ -153,6 +154,8 @@ if CONSENT_DEFAULT not in ("opt-in", "opt-out"):
 
 SOAP_URL = f"https://{HOST_NAMES[0]}:{environment.number('HIE_HTTPS_PORT')}/soap"
 DOCUMENT_STORE = environment.text("HIE_DOCUMENT_STORE") or str(DATA_DIR / "documents")
+# Makes the documents of on-demand entries in our own repository: (entry, regional id, permit) -> bytes or None.
+ON_DEMAND = ""
 DOCUMENT_SCANNER = environment.text("HIE_DOCUMENT_SCANNER")
 MAX_MESSAGE_BYTES = environment.number("HIE_MAX_MESSAGE_MB") * 1024 * 1024
 MAX_DOCUMENT_BYTES = environment.number("HIE_MAX_DOCUMENT_MB") * 1024 * 1024

@@ -31,6 +31,7 @@ from django.db import connection
 from django.utils.module_loading import import_string
 
 from apps.network.queries import facilities
+from apps.xds.models import ObjectType
 from apps.xds.rules import disclosure_of
 from hie.values.access import Permit
 from hie.values.documents import (
@@ -191,7 +192,7 @@ def _key(asked: DocumentRequest) -> tuple[str, str]:
 
 
 def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tuple]]:
-    """The rows of entries whose content lies here, by unique id and repository; the newest first."""
+    """The rows of entries whose content lies here or is made on demand, by unique id and repository; newest first."""
     unique_ids = list(dict.fromkeys(each.document_unique_id for each in asked))
     if len(unique_ids) > settings.MAX_RESULTS:
         raise ExchangeError(
@@ -203,9 +204,9 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
     rows: dict[tuple[str, str], list[tuple]] = {}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {_COLUMNS} FROM xds_documententry e JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
-            f" WHERE e.unique_id IN ({marks}) ORDER BY e.id DESC",
-            unique_ids,
+            f"SELECT {_COLUMNS} FROM xds_documententry e LEFT JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
+            f" WHERE e.unique_id IN ({marks}) AND (c.id IS NOT NULL OR e.object_type = %s) ORDER BY e.id DESC",
+            [*unique_ids, ObjectType.ON_DEMAND.value],
         )
         for row in cursor.fetchall():
             rows.setdefault(row[:2], []).append(row)
@@ -216,8 +217,8 @@ def _document(asked: DocumentRequest, rows: dict[tuple[str, str], list[tuple]], 
     if asked.repository_unique_id not in repositories():
         raise ExchangeError(Reason.UNKNOWN_REPOSITORY, _UNKNOWN_REPOSITORY, asked.document_unique_id)
     for row in rows.get(_key(asked), ()):
-        if permit.allows(row[_PATIENT], disclosure_of(*row[_DISCLOSURE])):
-            locator, size, sha256 = row[_CONTENT]
+        locator, size, sha256 = row[_CONTENT]
+        if locator is not None and permit.allows(row[_PATIENT], disclosure_of(*row[_DISCLOSURE])):
             try:
                 path = open_content(locator, size, sha256)
             except ExchangeError as error:

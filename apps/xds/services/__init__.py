@@ -1,5 +1,6 @@
 """The verbs of the registry and repository. Each owns its database transaction."""
 
+from apps.xds.services.assembling import retrieve, sweep_assembled
 from apps.xds.services.code_sets import dump_codes, load_codes
 from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
 from apps.xds.services.moving import move_patient, move_records
@@ -32,8 +33,10 @@ __all__ = [
     "relocate_content",
     "remove_documents",
     "remove_objects",
+    "retrieve",
     "submit",
     "subscribe",
+    "sweep_assembled",
     "tell",
     "unsubscribe",
     "update",

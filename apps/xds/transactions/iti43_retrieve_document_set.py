@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.xds import repository
 from apps.xds.rules import subjects_of_patients
+from apps.xds.services import retrieve as retrieve_documents
 from hie.exchange.audit import EXPORT, READ, AuditEntry, AuditEvent, AuditObject
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access, Subject
@@ -75,6 +76,6 @@ ITI_43 = Transaction(
     codec=retrieve,
     subject=subjects_of,
     access=Access.RETRIEVE,
-    execute=repository.retrieve,
+    execute=retrieve_documents,
     audit=AuditEvent(EXPORT, READ, audit_entries, we_are_source=True),
 )
