@@ -45,8 +45,10 @@ class Watch:
         now = self._counts()
         return {table: (self._state[table], now[table]) for table in now if now[table] != self._state[table]}
 
-    def _newest(self) -> int:
-        return int(self._region.one("SELECT coalesce(max(id), 0) FROM atna_auditrecord"))
+    def _newest(self) -> str:
+        """The key of the newest record: keys are ordered by time; the smallest there can be where there is none."""
+        rows = self._region.rows("SELECT id FROM atna_auditrecord ORDER BY id DESC LIMIT 1")
+        return str(rows[0][0]) if rows else "0" * 32
 
     def _counts(self) -> dict[str, int]:
         tables = [name for name in _tables(self._region) if not _UNINTERESTING.match(name)]
