@@ -9,7 +9,9 @@ import csv
 from collections.abc import Iterable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -19,13 +21,16 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
+from unfold.forms import ActionForm
 
 from apps.atna.admin import AuditedAdmin
+from apps.atna.services import record_view, viewer_of
 from apps.network import queries as network
 from apps.pix.queries import subject_of
 from apps.ssmix import queries
-from apps.ssmix.models import AcceptedDeviation, Scan, State, StorageRoot, StoredFile, Tally
-from apps.ssmix.services import request_scan
+from apps.ssmix.models import AcceptedDeviation, QuarantineDecision, Scan, State, StorageRoot, StoredFile, Tally
+from apps.ssmix.services import decide, request_scan
+from hie.exchange.audit import UPDATE
 from hie.values.access import Subject
 from hie.values.identifiers import Identifier
 from hie.wire.ssmix.data_types import DATA_TYPES
@@ -246,10 +251,18 @@ class DataTypeFilter(admin.SimpleListFilter):
         return queryset.filter(data_type=self.value()) if self.value() else queryset
 
 
+class ReasonForm(ActionForm):
+    """An action with the reason for it."""
+
+    reason = forms.CharField(label=_("reason"), required=False, max_length=500)
+
+
 @admin.register(StoredFile)
 class StoredFileAdmin(ReadOnly, AuditedAdmin):
     """Every file with its state and rules; the quarantine is the list of those kept out."""
 
+    actions = ("read_again", "accept_files", "reject_files")
+    action_form = ReasonForm
     list_display = ("file", "root", "patient_id", "data_type", "care_date", "state_shown", "rules", "last_seen")
     list_filter = ("root", "state", RuleFilter, DataTypeFilter)
     list_select_related = ("root__facility", "directory")
@@ -277,6 +290,36 @@ class StoredFileAdmin(ReadOnly, AuditedAdmin):
         "last_seen",
     )
     readonly_fields = fields
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change files decides about quarantined ones."""
+        return request.user.has_perm("ssmix.change_storedfile")
+
+    @action(description=_("Quarantine: read again"), permissions=["settle"])
+    def read_again(self, request: HttpRequest, queryset: QuerySet[StoredFile]) -> None:
+        self._decide(request, queryset, QuarantineDecision.Verdict.RETRY)
+
+    @action(description=_("Quarantine: accept, with a reason"), permissions=["settle"])
+    def accept_files(self, request: HttpRequest, queryset: QuerySet[StoredFile]) -> None:
+        self._decide(request, queryset, QuarantineDecision.Verdict.ACCEPT)
+
+    @action(description=_("Quarantine: keep out for good, with a reason"), permissions=["settle"])
+    def reject_files(self, request: HttpRequest, queryset: QuerySet[StoredFile]) -> None:
+        self._decide(request, queryset, QuarantineDecision.Verdict.REJECT)
+
+    def _decide(self, request: HttpRequest, queryset: QuerySet[StoredFile], verdict: str) -> None:
+        """Decide about the chosen files and record it for each patient, in one database transaction."""
+        files = list(queryset.select_related("root__facility"))
+        try:
+            with transaction.atomic():
+                decided = decide(files, verdict, reason=request.POST.get("reason", ""), by=request.user)
+                subjects = tuple(subject for each in decided for subject in self.subjects_of(each))
+                record_view(viewer_of(request), f"SS-MIX2 quarantine: {verdict}", subjects, action=UPDATE)
+        except ValueError:
+            messages.error(request, _("This decision needs a reason."))
+            return
+        text = _("%(decided)d of %(chosen)d files decided; the others are not in quarantine or may not be accepted.")
+        messages.success(request, text % {"decided": len(decided), "chosen": len(files)})
 
     def subjects_of(self, row: StoredFile) -> Iterable[Subject]:
         facility = network.facility(row.root.facility.code)

@@ -116,6 +116,7 @@ class State(models.TextChoices):
     PENDING = "pending", _("patient not yet known")
     UNSETTLED = "unsettled", _("being written")
     QUARANTINED = "quarantined", _("quarantined")
+    REJECTED = "rejected", _("kept out for good")
     FOREIGN = "foreign", _("not of the storage")
     MISSING = "missing", _("missing")
 
@@ -155,6 +156,7 @@ class StoredFile(models.Model):
     live = models.BooleanField(default=False)
     generation = models.PositiveSmallIntegerField(default=0)
     recheck = models.BooleanField(default=False)
+    accepted = models.BooleanField(_("accepted"), default=False)
     files = models.PositiveIntegerField(default=1)
     first_seen = models.DateTimeField(_("first seen"))
     last_seen = models.DateTimeField(_("last seen"))
@@ -172,6 +174,30 @@ class StoredFile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.data_type} {self.pk}"
+
+
+class QuarantineDecision(models.Model):
+    """What a person decided about one quarantined file, and why. rules: those that it broke then."""
+
+    class Verdict(models.TextChoices):
+        RETRY = "retry", _("read again")
+        ACCEPT = "accept", _("accept")
+        REJECT = "reject", _("keep out for good")
+
+    stored_file = models.ForeignKey(StoredFile, on_delete=models.CASCADE, related_name="decisions")
+    verdict = models.CharField(_("decision"), max_length=6, choices=Verdict)
+    rules = models.CharField(_("rules"), max_length=500, blank=True)
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True)
+    decided_at = models.DateTimeField(_("decided at"), auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("decision about a quarantined file")
+        verbose_name_plural = _("decisions about quarantined files")
+        ordering = ("-decided_at",)
+
+    def __str__(self) -> str:
+        return f"{self.verdict} {self.stored_file_id}"
 
 
 class Part(models.Model):

@@ -15,9 +15,9 @@ from hie.wire.ssmix.rules import RULES, Severity
 class Report:
     """What became of the files of a root. found: in the folders as last listed, apart from missing ones.
 
-    registered: current files that are documents or were fed to the patient index. reported: quarantined, foreign,
-    cancellations and files still being written. unread: found and not yet judged, with which the next scan goes on.
-    lost: found and in no state, which is 0 unless something is broken.
+    registered: current files that are documents or were fed to the patient index. reported: quarantined, rejected,
+    foreign, cancellations and files still being written. unread: found and not yet judged, with which the next scan
+    goes on. lost: found and in no state, which is 0 unless something is broken.
     """
 
     found: int
@@ -69,7 +69,7 @@ def report(root: StorageRoot) -> Report:
         deleted=of(State.DELETED),
         excluded=of(State.EXCLUDED),
         pending=of(State.PENDING),
-        reported=of(State.QUARANTINED, State.FOREIGN, State.CANCEL, State.UNSETTLED),
+        reported=of(State.QUARANTINED, State.REJECTED, State.FOREIGN, State.CANCEL, State.UNSETTLED),
         unread=of(State.FOUND),
         missing=of(State.MISSING),
         states=states,

@@ -17,7 +17,9 @@ from apps.ssmix.services.sites import Site
 from apps.ssmix.services.walking import Leaf
 from hie.wire.ssmix.names import DELETED, path_bytes, path_text, read_file_name
 
-UNREAD = frozenset((State.FOUND, State.QUARANTINED, State.UNSETTLED))  # reading is still to come, or to be repeated
+UNREAD = frozenset(
+    (State.FOUND, State.QUARANTINED, State.REJECTED, State.UNSETTLED)
+)  # reading is still to come, or to be repeated
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class Row:
     live: bool = False
     generation: int = 0
     recheck: bool = False
+    accepted: bool = False
     files: int = 1
     id: int = 0
     path: str = ""

@@ -22,7 +22,9 @@ from hie.wire.ssmix.content_folders import Part
 from hie.wire.ssmix.documents import identify
 from hie.wire.ssmix.names import CURRENT, Key
 
-_JUDGED = frozenset((State.FOUND, State.QUARANTINED, State.UNSETTLED))  # the states that reading alone decides
+_JUDGED = frozenset(
+    (State.FOUND, State.QUARANTINED, State.REJECTED, State.UNSETTLED)
+)  # the states that reading alone decides
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -17,14 +18,14 @@ from django.utils import timezone
 from apps.atna.models import AuditRecord
 from apps.network import queries as network
 from apps.ssmix import repository
-from apps.ssmix.models import StorageRoot, StoredFile, Tally
+from apps.ssmix.models import QuarantineDecision, StorageRoot, StoredFile, Tally
 from apps.ssmix.services import check_transactions, scan
 from apps.ssmix.tasks import scan_due_storages
 from apps.xds.models import DocumentEntry
 from apps.xds.repository import retrieve
 from hie.values.documents import DocumentRequest, RetrieveRequest
 from hie.values.errors import ExchangeError, Reason
-from tests.apps.ssmix.storage import Storage, flagged, message
+from tests.apps.ssmix.storage import OLD, Storage, flagged, message
 from tests.apps.xds import samples
 
 P1 = "0000000001"
@@ -198,3 +199,34 @@ def test_a_document_is_retrieved_from_the_repository_of_its_facility(
     elsewhere = DocumentRequest(settings.REPOSITORY_OID, entry.unique_id)
     refused = retrieve(RetrieveRequest((elsewhere,)), permit).findings
     assert [each.reason for each in refused] == [Reason.DOCUMENT_NOT_AVAILABLE]
+
+
+def test_what_is_decided_about_quarantined_files(storage: Storage, root: StorageRoot) -> None:
+    storage.demographics(P1)
+    file = storage.write(P1, raw=message("0000000002"))
+    storage.write(P1, order="000000000000102", raw=b"x")
+    scan(root)
+    User.objects.create_superuser("admin", password="only-for-this-test")
+    client = Client()
+    client.login(username="admin", password="only-for-this-test")
+    numbers = list(StoredFile.objects.filter(state="quarantined").values_list("pk", flat=True))
+
+    def ask(action: str, reason: str = "") -> list[str]:
+        before = AuditRecord.objects.filter(patient_identifier__startswith=P1).count()
+        posted = {"action": action, "reason": reason, "_selected_action": numbers}
+        client.post("/admin/ssmix/storedfile/", posted)
+        if QuarantineDecision.objects.exists():
+            assert AuditRecord.objects.filter(patient_identifier__startswith=P1).count() > before
+        scan(StorageRoot.objects.get(pk=root.pk))
+        return sorted(StoredFile.objects.filter(pk__in=numbers).values_list("state", flat=True))
+
+    assert ask("reject_files") == ["quarantined", "quarantined"]
+    assert not QuarantineDecision.objects.exists()
+    assert ask("reject_files", "not ours") == ["rejected", "rejected"]
+    assert ask("read_again") == ["quarantined", "quarantined"]
+    assert ask("accept_files", "the number was changed") == ["current", "quarantined"]
+    assert DocumentEntry.objects.count() == 1
+    file.write_bytes(message("0000000003"))
+    os.utime(file, (OLD, OLD + 1))
+    scan(StorageRoot.objects.get(pk=root.pk), full=True)
+    assert StoredFile.objects.get(name=file.name).state == "quarantined"
