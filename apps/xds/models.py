@@ -296,7 +296,7 @@ class Endpoint(models.Model):
     class Meta:
         verbose_name = _("address for answers")
         verbose_name_plural = _("addresses for answers")
-        constraints = [models.UniqueConstraint(fields=["node_name", "url"], name="xds_endpoint")]
+        constraints = [models.UniqueConstraint(fields=["node_name", "url"], name="xds_endpoint_once")]
 
     def __str__(self) -> str:
         return f"{self.node_name} {self.url}"
