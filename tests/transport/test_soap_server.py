@@ -144,6 +144,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("case", FAULTS)
 def test_fault(door, case, settings):
+    settings.EXCHANGE = {name: path for name, path in settings.EXCHANGE.items() if name not in ("later", "reachable")}
     raw, status, code, subcode = FAULTS[case]
     got = post(f"{door}/soap/test", raw, SOAP_TYPE)
     root = etree.fromstring(got[2])
