@@ -66,4 +66,4 @@ def _tables(region: Region) -> list[Any]:
 
 def looks_like_a_trace(answer: bytes) -> bool:
     """Whether an answer shows something of our inside: a stack trace, a path, the name of an exception's module."""
-    return bool(re.search(rb'Traceback|File "|\.py\b|site-packages|/work/|django\.|sqlite|psycopg', answer))
+    return bool(re.search(rb'Traceback|File "|\.py\b|site-packages|/home/|/srv/|django\.|sqlite|psycopg', answer))
