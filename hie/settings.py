@@ -130,6 +130,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # The parts of the pipeline that belong to apps, by dotted path (hie/exchange/pipeline.py).
 EXCHANGE = {
     "authenticate": "apps.network.authentication.authenticate",
+    "entitle": "apps.consent.gate.entitle",
     "gate": "apps.consent.gate.decide",
     "recorder": "apps.atna.recorder.record",
     "activity": "apps.atna.services.record_activity",

@@ -28,11 +28,7 @@ def decide(caller: Caller, access: Access, subjects: tuple[Subject, ...]) -> Per
     withheld is not said. Raises ExchangeError(CALLER_NOT_ENTITLED) where the node may not ask this at all, or asks
     in an emergency without a reason or against the network's policy.
     """
-    if access not in caller.node.accesses:
-        raise ExchangeError(
-            Reason.CALLER_NOT_ENTITLED,
-            f"This system is not entitled to {access.value}; ask the network's administrator.",
-        )
+    entitle(caller, access)
     regional_ids = tuple(dict.fromkeys(subject.regional_id for subject in subjects if subject.regional_id))
     if access not in _DECIDED_BY_PATIENT:
         return Permit(caller, access, regional_ids)
@@ -40,6 +36,18 @@ def decide(caller: Caller, access: Access, subjects: tuple[Subject, ...]) -> Per
     decisions = _decisions(caller, regional_ids)
     _record_emergency(caller, access, decisions)
     return Permit(caller, access, regional_ids, decisions)
+
+
+def entitle(caller: Caller, access: Access) -> None:
+    """Refuse a system that may not ask this at all, before anything is looked up for it.
+
+    Raises ExchangeError(CALLER_NOT_ENTITLED).
+    """
+    if access not in caller.node.accesses:
+        raise ExchangeError(
+            Reason.CALLER_NOT_ENTITLED,
+            f"This system is not entitled to {access.value}; ask the network's administrator.",
+        )
 
 
 def _check_emergency(caller: Caller) -> None:

@@ -85,6 +85,7 @@ def _ask(trail: Trail, transaction: Transaction, message: Any) -> Permit:
     """Who asks what of whom, and may they? No database transaction is open meanwhile."""
     trail.caller = _part("authenticate")(trail.connection)
     trail.request = transaction.codec.read_request(message)
+    _part("entitle")(trail.caller, transaction.access)
     trail.subjects = transaction.subject(trail.request)
     permit: Permit = _part("gate")(trail.caller, transaction.access, trail.subjects)
     if transaction.prepare is not None:

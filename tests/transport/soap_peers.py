@@ -107,6 +107,7 @@ def _record(trail: Trail, entries: Any) -> None:
 
 _PARTS = {
     "authenticate": _authenticate,
+    "entitle": lambda caller, access: None,
     "gate": lambda caller, access, subjects: Permit(caller, access),
     "recorder": _record,
 }
