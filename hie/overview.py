@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
 from django.utils.text import capfirst
+from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from rest_framework.permissions import IsAdminUser
@@ -100,6 +101,7 @@ def overview(now: datetime) -> Overview:
             _list("pix.Person"),
             detail=_("%(count)s chart numbers") % {"count": f"{persons['identifiers']:,}"},
         ),
+        _review(persons["review"]),
         Figure("documents", _("Documents"), _documents(), _list("xds.DocumentEntry")),
         Figure(
             "refused",
@@ -125,6 +127,18 @@ def overview(now: datetime) -> Overview:
         ),
     )
     return Overview(figures, tuple(_members(now, days, known, persons["by_facility"], today)))
+
+
+def _review(figures: Any) -> Figure:
+    """Persons that may be one, with the age of the oldest question and what the machine did in thirty days."""
+    detail = _("%(linked)d linked by the machine, %(overturned)d overturned in 30 days") % {
+        "linked": figures.linked,
+        "overturned": figures.overturned,
+    }
+    if figures.oldest is not None:
+        detail = _("oldest: %(age)s") % {"age": timesince(figures.oldest)} + "; " + detail
+    state = WARNING if figures.waiting else GOOD
+    return Figure("review", _("Persons to review"), figures.waiting, _list("pix.ReviewCase"), state, detail=detail)
 
 
 def _members(
@@ -201,6 +215,7 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
         (
             ("pix.Person", "person"),
             ("pix.LocalIdentifier", "id_card"),
+            ("pix.ReviewCase", "difference"),
             ("pix.LinkEvent", "link"),
             ("xds.DocumentEntry", "description"),
             ("xds.SubmissionSet", "outbox"),

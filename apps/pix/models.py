@@ -1,8 +1,9 @@
 """Persons, the identifiers facilities know them by, and the history of who was linked to whom.
 
 A ``LocalIdentifier`` is one chart of one facility with what that facility says of the patient. Charts of one human
-stand under one ``Person``, which carries the regional id. ``MatchKey`` finds charts that a rule may join,
-``Assertion`` keeps what was stated about two charts (a hospital's merge), ``LinkEvent`` keeps every change for ever.
+stand under one ``Person``, which carries the regional id. ``MatchKey`` finds charts worth comparing, ``MatchDecision``
+keeps what the machine decided of two by its ``MatchRules``, ``Assertion`` what was stated of them (a hospital's merge,
+a clerk's decision), ``ReviewCase`` waits for a clerk, ``LinkEvent`` keeps every change for ever.
 
 ``NameKey``, ``TelephoneKey`` and ``AddressKey`` find charts by what is asked of a person (PDQ); ``Encounter`` and
 ``Movement`` are the stays that facilities tell of (PAM); ``KeptAnswer`` pages a long answer; ``Subscription`` and
@@ -130,39 +131,135 @@ class LocalIdentifier(models.Model):
         return self.value
 
 
-class MatchKey(models.Model):
-    """What a rule compares of one chart, as one indexed text. Equal keys make two charts candidates of that rule."""
+class MatchRules(models.Model):
+    """One version of the weights and thresholds by which the machine decides. It stays as it is for good.
 
-    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="match_keys")
-    rule = models.CharField(max_length=20)
-    value = models.CharField(max_length=64)
+    rules: ``matching.RuleVersion.as_json()``. in_force: exactly one is, once the first chart has come.
+    """
+
+    name = models.CharField(_("name"), max_length=40, unique=True)
+    rules = models.JSONField(_("weights and thresholds"))
+    created_at = models.DateTimeField(_("made"), auto_now_add=True)
+    created_by = models.CharField(_("made by"), max_length=150, blank=True)
+    note = models.CharField(_("note"), max_length=200, blank=True)
+    in_force = models.BooleanField(_("in force"), default=False)
+    adopted_at = models.DateTimeField(_("adopted"), null=True, blank=True)
+    adopted_by = models.CharField(_("adopted by"), max_length=150, blank=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(name="pix_key_once", fields=("record", "rule", "value")),)
-        indexes = (models.Index(name="pix_key_value", fields=("value", "rule")),)
+        verbose_name = _("matching rules")
+        verbose_name_plural = _("matching rules")
+        constraints = (
+            models.UniqueConstraint(name="pix_one_in_force", fields=("in_force",), condition=models.Q(in_force=True)),
+        )
 
     def __str__(self) -> str:
-        return self.rule
+        return self.name
+
+
+class MatchKey(models.Model):
+    """One candidate key of one chart (``matching.keys``): charts that share one are worth comparing."""
+
+    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="match_keys")
+    value = models.BigIntegerField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(name="pix_key_once", fields=("value", "record")),)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class MatchDecision(models.Model):
+    """What the machine decided of two charts, first < second; a pair without a row is separate.
+
+    rule: "score" or a name of ``matching.HARD_RULES``. vector: level of each field (``matching.FIELDS``). version:
+    name of the ``MatchRules`` that decided.
+    """
+
+    first = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="+", db_index=False)
+    second = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="+")
+    outcome = models.CharField(max_length=8)
+    score = models.FloatField()
+    rule = models.CharField(max_length=20)
+    vector = models.JSONField()
+    version = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(name="pix_decided_once", fields=("first", "second")),)
+
+    def __str__(self) -> str:
+        return f"{self.first_id} {self.outcome} {self.second_id}"
 
 
 class Assertion(models.Model):
-    """Two charts were stated to be of the same human, by someone who knows; it outweighs the rules."""
+    """What somebody who knows stated of two charts, first < second; it outweighs the machine.
+
+    one_human: whether they are of one human, or of two. by: account of the clerk, "" where a facility's message said
+    it. A later statement of the same pair ends the earlier one, which is kept.
+    """
 
     class Basis(models.TextChoices):
         MERGE = "merge", _("merged by the facility")
         ONE_MESSAGE = "one message", _("sent together as one patient")
+        CLERK = "clerk", _("decided by a clerk")
 
-    first = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+")
+    first = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+", db_index=False)
     second = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+")
+    one_human = models.BooleanField(_("one human"), default=True)
     basis = models.CharField(_("basis"), max_length=20, choices=Basis.choices)
-    facility_code = models.CharField(_("facility"), max_length=10)
+    facility_code = models.CharField(_("facility"), max_length=10, blank=True)
+    by = models.CharField(_("decided by"), max_length=150, blank=True)
     at = models.DateTimeField(_("time"), auto_now_add=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
 
     class Meta:
-        constraints = (models.UniqueConstraint(name="pix_asserted_once", fields=("first", "second")),)
+        verbose_name = _("statement")
+        verbose_name_plural = _("statements")
+        constraints = (
+            models.UniqueConstraint(
+                name="pix_asserted_once", fields=("first", "second"), condition=models.Q(ended_at__isnull=True)
+            ),
+        )
+        indexes = (models.Index(name="pix_asserted_first", fields=("first",)),)
 
     def __str__(self) -> str:
-        return f"{self.first_id} = {self.second_id}"
+        return f"{self.first_id} {'=' if self.one_human else '≠'} {self.second_id}"
+
+
+class ReviewCase(models.Model):
+    """Two persons that may be one, shown by the two charts that say so; first < second. It waits for a clerk.
+
+    There is one open case for two persons, however many of their charts are alike. It closes by itself when the charts
+    change so that the question is gone. score, rule: of the decision that asks.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open", _("to decide")
+        POSTPONED = "postponed", _("postponed")
+        LINKED = "linked", _("linked")
+        APART = "apart", _("kept apart")
+        CLOSED = "closed", _("the question is gone")
+
+    first = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+", db_index=False)
+    second = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+")
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.OPEN)
+    score = models.FloatField(_("score"))
+    rule = models.CharField(_("rule"), max_length=20)
+    note = models.TextField(_("note"), blank=True)
+    opened_at = models.DateTimeField(_("waiting since"))
+    decided_by = models.CharField(_("decided by"), max_length=150, blank=True)
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("review case")
+        verbose_name_plural = _("review cases")
+        permissions = (("decide_reviewcase", _("Can decide review cases")),)
+        constraints = (models.UniqueConstraint(name="pix_case_once", fields=("first", "second")),)
+        indexes = (models.Index(name="pix_case_queue", fields=("state", "opened_at")),)
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class LinkEvent(models.Model):

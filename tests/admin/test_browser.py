@@ -15,6 +15,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from apps.network.models import Facility, NodeCertificate
+from apps.pix.models import ReviewCase
+from tests.apps.pix.told import CLINIC, HOSPITAL, open_facilities, somebody, tell
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 pytestmark = [
@@ -100,3 +102,35 @@ def test_every_list_opens(page: Any, language: str) -> None:
         answer = page.goto(root + link)
         assert answer.status == 200, link
         photograph(page, f"list{link.replace('/', '-')}{language}")
+
+
+def test_a_clerk_decides_doubtful_pairs_by_keyboard(page: Any, live_server: Any) -> None:
+    open_facilities()
+    tell(HOSPITAL, "1001", told=somebody(telephones=("03-1234-5678",), insurance="33120015:123:4567890:01"))
+    tell(CLINIC, "A-77", told=somebody("山田 健壱", telephones=("090-9999-1111",)))
+    tell(HOSPITAL, "1002", told=somebody("佐藤 花子", "サトウ ハナコ", "19790101", "F"))
+    tell(CLINIC, "A-78", told=somebody("佐藤 花子", "サトウ ハナコ", "19790111", "F"))
+    page.goto(f"{live_server.url}/admin/")
+    assert "確認待ちの人" in page.inner_text("#figures")
+    photograph(page, "first-page-review-ja")
+    page.goto(f"{live_server.url}/admin/pix/reviewcase/")
+    photograph(page, "review-queue-ja")
+    page.click("#result_list tbody tr a")
+    page.wait_for_selector("#side-by-side")
+    photograph(page, "review-case-ja")
+    assert page.locator("#side-by-side tr[data-mark=differs]").count() == 2
+    assert "同じ日" in page.inner_text("#explanation")
+    page.keyboard.press("n")
+    page.keyboard.type("lkp: the letters of a note decide nothing")
+    page.keyboard.press("Escape")
+    with page.expect_navigation():
+        page.keyboard.press("k")
+    first, second = ReviewCase.objects.order_by("pk")
+    assert (first.state, first.note[:3], second.state) == ("apart", "lkp", "open")
+    page.wait_for_selector("text=佐藤")
+    speak(page, "en")
+    photograph(page, "review-case-en")
+    with page.expect_navigation():
+        page.keyboard.press("l")
+    second.refresh_from_db()
+    assert second.state == "linked"

@@ -2,6 +2,7 @@
 
 cross_references   who is who: from an identifier to the person and back (ITI-9, 45, 83)
 people             who are the people of whom this is true? (ITI-21, 22, 47)
+reviewing          how the queue of doubtful pairs is doing
 spelling           one spelling for what is the same to a person who types
 """
 
@@ -16,14 +17,17 @@ from apps.pix.queries.cross_references import (
     subjects_of,
     surviving_of,
 )
+from apps.pix.queries.reviewing import ReviewFigures, review_figures
 
 __all__ = [
+    "ReviewFigures",
     "cross_references",
     "identifiers_of",
     "linked_with",
     "overview",
     "person_on",
     "regional_id_of",
+    "review_figures",
     "subject_of",
     "subjects_of",
     "surviving_of",

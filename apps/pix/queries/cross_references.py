@@ -12,6 +12,7 @@ from django.db.models import Count
 
 from apps.network import queries as network
 from apps.pix.models import LinkEvent, LocalIdentifier, Person
+from apps.pix.queries.reviewing import review_figures
 from hie.values.access import Permit, Subject
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -226,7 +227,10 @@ def linked_with(identifier: Identifier, moment: datetime) -> tuple[Identifier, .
 
 
 def overview() -> dict[str, object]:
-    """Figures of the index: active persons, active identifiers, and active identifiers by facility code."""
+    """Figures of the index: active persons, active identifiers, and active identifiers by facility code.
+
+    review: how the queue of doubtful pairs is doing (``ReviewFigures``).
+    """
     by_facility = (
         LocalIdentifier.objects.filter(status=LocalIdentifier.Status.ACTIVE)
         .values_list("facility_code")
@@ -238,4 +242,5 @@ def overview() -> dict[str, object]:
         "persons": Person.objects.filter(status=Person.Status.ACTIVE).count(),
         "identifiers": sum(counts.values()),
         "by_facility": counts,
+        "review": review_figures(),
     }

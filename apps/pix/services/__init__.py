@@ -12,21 +12,45 @@ from apps.pix.services.finding import (
 )
 from apps.pix.services.notifying import forget_told, give_up, retry_now, send_due
 from apps.pix.services.reissuing import NotActiveError, reissue
+from apps.pix.services.reviewing import (
+    AlreadyDecidedError,
+    ExplainedPair,
+    StatedElsewhereError,
+    after,
+    annotate,
+    decide,
+    explain_pair,
+    keep_apart,
+    link,
+    postpone,
+    take_back,
+)
 
 __all__ = [
     "REMEMBERED",
+    "AlreadyDecidedError",
+    "ExplainedPair",
     "NotActiveError",
+    "StatedElsewhereError",
+    "after",
+    "annotate",
     "cancel_search",
     "continue_search",
+    "decide",
+    "explain_pair",
     "feed",
     "find_patients",
     "forget_old_messages",
     "forget_told",
     "give_up",
+    "keep_apart",
+    "link",
+    "postpone",
     "reissue",
     "retry_now",
     "send_due",
     "subjects_of_continuation",
     "subjects_of_search",
+    "take_back",
     "tell_encounter",
 ]

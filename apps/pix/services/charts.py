@@ -34,7 +34,12 @@ def demographics_of(row: LocalIdentifier) -> Demographics:
 
 def chart_of(row: LocalIdentifier) -> matching.Chart:
     """What the rules see of this row."""
-    return matching.read_chart(row.pk or 0, demographics_of(row), current=row.status == LocalIdentifier.Status.ACTIVE)
+    return matching.read_chart(
+        row.pk or 0,
+        demographics_of(row),
+        current=row.status == LocalIdentifier.Status.ACTIVE,
+        facility=row.facility_code,
+    )
 
 
 def write_demographics(row: LocalIdentifier, told: Demographics) -> None:

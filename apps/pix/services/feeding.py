@@ -236,7 +236,7 @@ def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> L
     if search_fields(row) != searched_before:
         write_search_keys(row, anew=True)
     if chart_of(row) != before:
-        linking.reconsider(row, before, cause)
+        linking.reconsider(row, cause)
     return row
 
 

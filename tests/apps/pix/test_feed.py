@@ -179,7 +179,7 @@ def test_a_chart_that_held_two_others_together_leaves_three_persons() -> None:
 def test_an_update_that_matching_does_not_see_writes_no_history() -> None:
     tell(HOSPITAL, "1")
     events, keys = LinkEvent.objects.count(), list(MatchKey.objects.values_list("pk"))
-    tell(HOSPITAL, "1", told=somebody(telephones=("03-1234-5678",)))
+    tell(HOSPITAL, "1", told=somebody(death_time="20260101"))
     assert LinkEvent.objects.count() == events
     assert list(MatchKey.objects.values_list("pk")) == keys
 
@@ -473,9 +473,17 @@ def test_a_link_keeps_its_rule_and_its_evidence() -> None:
     tell(HOSPITAL, "1")
     tell(CLINIC, "2")
     event = LinkEvent.objects.get(value="2")
-    assert (event.kind, event.rule, event.facility_code) == ("linked", "name and birth@1", CLINIC)
+    assert (event.kind, event.rule, event.facility_code) == ("linked", "shipped-1 name and birth", CLINIC)
     assert event.evidence["chart"] == LocalIdentifier.objects.get(value="1").pk
-    assert event.evidence["fields"] == ["kanji name", "kana name", "birth date", "sex"]
+    assert event.evidence["rules"] == "shipped-1"
+    assert event.evidence["score"] > 3
+    assert [field for field, _level, _bits in event.evidence["fields"]] == [
+        "given name",
+        "family name",
+        "birth date",
+        "sex",
+        "source",
+    ]
     assert "山田" not in str(event.evidence)
 
 
@@ -483,4 +491,7 @@ def test_figures_of_the_index() -> None:
     tell(HOSPITAL, "1")
     tell(CLINIC, "2")
     tell(HOSPITAL, "3", told=somebody(birth_date="19500101"))
-    assert queries.overview() == {"persons": 2, "identifiers": 3, "by_facility": {HOSPITAL: 2, CLINIC: 1}}
+    found = queries.overview()
+    review = found.pop("review")
+    assert found == {"persons": 2, "identifiers": 3, "by_facility": {HOSPITAL: 2, CLINIC: 1}}
+    assert (review.waiting, review.oldest, review.linked, review.overturned) == (0, None, 1, 0)

@@ -1,0 +1,42 @@
+"""What a clerk sees of two charts in question, and how the queue is doing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Min, Q
+from django.utils import timezone
+
+from apps.pix.models import LinkEvent, ReviewCase
+
+PERIOD = timedelta(days=30)
+LINKED_BY_CLERK, KEPT_APART = "linked by a clerk", "kept apart by a clerk"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewFigures:
+    """waiting: open and postponed cases. oldest: since when the oldest waits, None without one.
+
+    linked, overturned: links of the machine, and links undone by clerks, within ``PERIOD``.
+    """
+
+    waiting: int
+    oldest: datetime | None
+    linked: int
+    overturned: int
+
+
+def review_figures(now: datetime | None = None) -> ReviewFigures:
+    """The figures of the queue for the administrator: four counts over indexes."""
+    since = (now or timezone.now()) - PERIOD
+    waiting = ReviewCase.objects.filter(state__in=(ReviewCase.State.OPEN, ReviewCase.State.POSTPONED))
+    events = LinkEvent.objects.filter(at__gte=since)
+    kinds = (LinkEvent.Kind.LINKED, LinkEvent.Kind.JOINED)
+    stated = Q(rule__in=("merge", "one message", "clerk", LINKED_BY_CLERK, KEPT_APART, ""))
+    return ReviewFigures(
+        waiting=waiting.count(),
+        oldest=waiting.aggregate(oldest=Min("opened_at"))["oldest"],
+        linked=events.filter(kind__in=kinds).exclude(stated).count(),
+        overturned=events.filter(kind=LinkEvent.Kind.UNLINKED, rule=KEPT_APART).count(),
+    )

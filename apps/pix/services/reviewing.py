@@ -1,0 +1,164 @@
+"""What a clerk decides of two charts. The machine never overwrites it; another decision of a clerk takes it back.
+
+Each decision is one transaction: the statement is kept, the persons follow, the queue is brought up to date. Audit
+records are kept by whoever calls (``apps.pix.admin``), in the same transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from apps.pix import matching
+from apps.pix.matching import Explanation
+from apps.pix.models import Assertion, LocalIdentifier, ReviewCase
+from apps.pix.queries.reviewing import KEPT_APART, LINKED_BY_CLERK
+from apps.pix.services import linking, versions
+from apps.pix.services.linking import Cause
+from apps.pix.services.pairs import DatabaseStore
+
+State = ReviewCase.State
+
+
+class StatedElsewhereError(Exception):
+    """Other statements say that the two are one human: a facility's merge, or other links of a clerk."""
+
+
+class AlreadyDecidedError(Exception):
+    """The case waits no more: somebody else decided it, or the question is gone."""
+
+
+@transaction.atomic
+def link(first: LocalIdentifier, second: LocalIdentifier, *, by: str) -> None:
+    """State that two charts are of one human, and join their persons; the older person survives.
+
+    It ends what clerks said against it: that charts of these two persons be kept apart. by: account of the clerk.
+    """
+    first, second = _locked(first, second)
+    cause = Cause("", "", timezone.now(), by, LINKED_BY_CLERK)
+    one, other = first.person_id, second.person_id
+    Assertion.objects.filter(
+        Q(first__person_id=one, second__person_id=other) | Q(first__person_id=other, second__person_id=one),
+        one_human=False,
+        ended_at=None,
+    ).update(ended_at=cause.at)
+    linking.write_statement(first, second, Assertion.Basis.CLERK, cause, one_human=True)
+    older, younger = (first, second) if one <= other else (second, first)
+    linking.settle(older, younger, cause)
+
+
+@transaction.atomic
+def keep_apart(first: LocalIdentifier, second: LocalIdentifier, *, by: str) -> None:
+    """State that two charts are of two humans; where they stand under one person, they part.
+
+    It ends a clerk's statement that they are one. Raises StatedElsewhereError where others still say so.
+    """
+    first, second = _locked(first, second)
+    if _tied_by_others(first.pk, second.pk):
+        raise StatedElsewhereError("Other statements say that these two are one human.")
+    cause = Cause("", "", timezone.now(), by, KEPT_APART)
+    linking.write_statement(first, second, Assertion.Basis.CLERK, cause, one_human=False)
+    older, younger = (first, second) if first.pk < second.pk else (second, first)
+    linking.settle(older, younger, cause)
+
+
+def decide(case_id: int, *, one_human: bool, by: str, note: str = "") -> None:
+    """Decide a case that waits. Raises AlreadyDecidedError, StatedElsewhereError."""
+    with transaction.atomic():
+        case = _waiting(case_id)
+        state = State.LINKED if one_human else State.APART
+        _write(case, state, by, note)
+        (link if one_human else keep_apart)(case.first, case.second, by=by)
+
+
+def postpone(case_id: int, *, by: str, note: str = "") -> None:
+    """Put a case behind the others. Raises AlreadyDecidedError."""
+    with transaction.atomic():
+        _write(_waiting(case_id), State.POSTPONED, by, note)
+
+
+def annotate(case_id: int, *, note: str) -> None:
+    """Replace the note of a case, whatever its state."""
+    ReviewCase.objects.filter(pk=case_id).update(note=note)
+
+
+def after(case: ReviewCase) -> ReviewCase | None:
+    """The case to look at next: the one that has waited longest among the open ones, then among the postponed."""
+    rest = ReviewCase.objects.exclude(pk=case.pk)
+    return (
+        rest.filter(state=State.OPEN).order_by("opened_at", "pk").first()
+        or rest.filter(state=State.POSTPONED).order_by("decided_at", "pk").first()
+    )
+
+
+def take_back(case_id: int, *, by: str) -> None:
+    """Decide a decided case the other way: what was linked is kept apart, what was kept apart is linked.
+
+    Raises AlreadyDecidedError where it was not decided by a clerk, StatedElsewhereError.
+    """
+    with transaction.atomic():
+        case = ReviewCase.objects.select_for_update().get(pk=case_id)
+        if case.state not in (State.LINKED, State.APART):
+            raise AlreadyDecidedError("Only a decision can be taken back.")
+        one_human = case.state == State.APART
+        _write(case, State.LINKED if one_human else State.APART, by, "")
+        (link if one_human else keep_apart)(case.first, case.second, by=by)
+
+
+def _waiting(case_id: int) -> ReviewCase:
+    case = ReviewCase.objects.select_for_update().get(pk=case_id)
+    if case.state not in (State.OPEN, State.POSTPONED):
+        raise AlreadyDecidedError("This case is not waiting any more.")
+    return case
+
+
+def _write(case: ReviewCase, state: str, by: str, note: str) -> None:
+    case.state, case.decided_by, case.decided_at = state, by, timezone.now()
+    case.note = note or case.note
+    case.save(update_fields=["state", "decided_by", "decided_at", "note"])
+
+
+def _locked(first: LocalIdentifier, second: LocalIdentifier) -> tuple[LocalIdentifier, LocalIdentifier]:
+    """Both charts as they stand, with nobody else changing what is said of them until the transaction ends."""
+    linking.lock(f"{each.authority_oid}|{each.value}" for each in (first, second))
+    rows = LocalIdentifier.objects.in_bulk([first.pk, second.pk])
+    return rows[first.pk], rows[second.pk]
+
+
+def _tied_by_others(first: int, second: int) -> bool:
+    """Whether statements tie the two together, a clerk's own one of this very pair left out."""
+    store, pair = DatabaseStore(), (min(first, second), max(first, second))
+    known, fresh = {first}, {first}
+    while fresh:
+        found: set[int] = set()
+        for each in store.statements(fresh):
+            own = (each.first, each.second) == pair and store.bases[pair] == Assertion.Basis.CLERK
+            if each.one_human and not own:
+                found |= {each.first, each.second}
+        fresh = found - known
+        known |= fresh
+    return second in known
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedPair:
+    """Why the machine decided two charts as it did, by the version that did. score: rounded."""
+
+    version: str
+    score: float
+    explanation: Explanation
+
+
+def explain_pair(first: LocalIdentifier, second: LocalIdentifier) -> ExplainedPair | None:
+    """Field by field; None where the machine takes the two for separate."""
+    store, pair = DatabaseStore(), (min(first.pk, second.pk), max(first.pk, second.pk))
+    for decision in store.decisions([first.pk]):
+        if (decision.first, decision.second) == pair:
+            charts = store.charts(pair)
+            scorer = versions.scorer_of(decision.version)
+            explanation = matching.explain(scorer, charts[pair[0]], charts[pair[1]], decision.verdict)
+            return ExplainedPair(decision.version, round(decision.verdict.score, 1), explanation)
+    return None
