@@ -7,7 +7,6 @@ their own rows are durable.
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from typing import Any
 
 from django.db import DatabaseError, connection, transaction
 
+from hie.exchange.rows import execute
 from hie.values.audit import AuditMessage
 from hie.values.identifiers import new_ordered_uuid
 from hie.wire.atna.audit_message import write_message
@@ -137,15 +137,14 @@ def _insert_all(rows: list[tuple[Any, ...]]) -> None:
 def _insert(rows: list[tuple[Any, ...]]) -> None:
     if not rows:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT + ", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
+    execute(_INSERT + ", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
 
 
 def _row(record: NewRecord) -> tuple[Any, ...]:
     message = record.message
     return (
         new_ordered_uuid().hex,
-        uuid.UUID(record.trail_id).hex,
+        record.trail_id.replace("-", ""),
         _moment(message.occurred_at),
         record.transaction,
         message.event_id.code,

@@ -9,10 +9,10 @@ from datetime import date
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from apps.consent.models import DefaultRule, Effect, NetworkPolicy
 from apps.consent.rules import Policy, Wish
+from hie.exchange import rows
 from hie.exchange.remembered import remembered
 
 POLICY_SECONDS = 5.0
@@ -41,10 +41,8 @@ def wishes_of(regional_ids: Iterable[str]) -> dict[str, list[Wish]]:
     """
     wanted = list(dict.fromkeys(regional_ids))
     wishes: dict[str, list[Wish]] = defaultdict(list)
-    with connection.cursor() as cursor:
-        cursor.execute(f"{_SELECT} ({', '.join(['%s'] * len(wanted))})", wanted)
-        for row in cursor.fetchall():
-            wishes[row[0]].append(_wish(*row[1:]))
+    for row in rows.fetch(f"{_SELECT} ({', '.join(['%s'] * len(wanted))})", wanted):
+        wishes[row[0]].append(_wish(*row[1:]))
     return wishes
 
 

@@ -11,6 +11,7 @@ import hashlib
 import ipaddress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography import x509
 from django.conf import settings
@@ -122,6 +123,7 @@ def _claimed(connection: Connection) -> str:
     return f"{sending_facility.split('^')[0]}|{sending_application.split('^')[0]}"
 
 
+@lru_cache(maxsize=1024)
 def _is_loopback(remote: str) -> bool:
     try:
         return ipaddress.ip_address(remote).is_loopback

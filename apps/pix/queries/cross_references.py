@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Count
 
 from apps.network import queries as network
 from apps.pix.models import LinkEvent, LocalIdentifier, Person
 from apps.pix.queries.reviewing import review_figures
+from hie.exchange import rows
 from hie.values.access import Permit, Subject
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -36,10 +36,8 @@ def regional_id_of(identifier: Identifier) -> str | None:
             " WHERE l.authority_oid = %s AND l.value = %s AND l.status = 'active'"
         )
         parameters = [oid, value]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        row = cursor.fetchone()
-    return row[0] if row else None
+    found = rows.fetch(sql, parameters)
+    return found[0][0] if found else None
 
 
 def subject_of(identifier: Identifier) -> Subject:
@@ -57,14 +55,13 @@ def identifiers_of(regional_id: str) -> tuple[Identifier, ...]:
 
     Authorities have OID and namespace; the regional id itself is not among them.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT l.value, l.authority_oid, l.type_code FROM pix_localidentifier l"
-            " JOIN pix_person p ON p.id = l.person_id"
-            " WHERE p.regional_id = %s AND l.status = 'active' ORDER BY l.id",
-            [regional_id],
-        )
-        return tuple(Identifier(value, _authority(oid), type_code) for value, oid, type_code in cursor.fetchall())
+    found = rows.fetch(
+        "SELECT l.value, l.authority_oid, l.type_code FROM pix_localidentifier l"
+        " JOIN pix_person p ON p.id = l.person_id"
+        " WHERE p.regional_id = %s AND l.status = 'active' ORDER BY l.id",
+        [regional_id],
+    )
+    return tuple(Identifier(value, _authority(oid), type_code) for value, oid, type_code in found)
 
 
 def surviving_of(regional_id: str) -> str | None:
@@ -153,15 +150,13 @@ def _known_by(oid: str, value: str) -> list[_Known]:
     """The regional id and every active chart number of the person whom an identifier names, the regional id first."""
     sql = _BY_REGIONAL_ID if oid == settings.AFFINITY_DOMAIN_OID else _BY_CHART
     parameters = [value] if oid == settings.AFFINITY_DOMAIN_OID else [oid, value]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        rows = cursor.fetchall()
-    if not rows:
+    found = rows.fetch(sql, parameters)
+    if not found:
         return []
-    regional = _Known(Identifier(rows[0][0], network.affinity_domain()))
+    regional = _Known(Identifier(found[0][0], network.affinity_domain()))
     charts = [
         _Known(Identifier(value, _authority(oid), type_code), facility_code)
-        for _, oid, value, type_code, facility_code in rows
+        for _, oid, value, type_code, facility_code in found
         if oid
     ]
     return [regional, *charts]

@@ -84,7 +84,9 @@ def _event(message: AuditMessage) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def _participant(participant: Participant) -> str:
+    """A system or a person; the same few take part in all messages."""
     access_point = (
         f"{_attribute('NetworkAccessPointID', participant.access_point)}"
         f' NetworkAccessPointTypeCode="{participant.access_point_type}"'
@@ -100,6 +102,7 @@ def _participant(participant: Participant) -> str:
     )
 
 
+@lru_cache(maxsize=16)
 def _source(source: AuditSource) -> str:
     types = "".join(f'<AuditSourceTypeCode csd-code="{_escape(each)}"/>' for each in source.types)
     return (
@@ -144,7 +147,7 @@ def _attribute(name: str, value: str) -> str:
 
 
 def _escape(text: str) -> str:
-    return _NEEDS_ESCAPE.sub(_entity, text)
+    return text if text.isalnum() and text.isascii() else _NEEDS_ESCAPE.sub(_entity, text)
 
 
 def _entity(match: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from hie.values.errors import ExchangeError, Reason
 from hie.wire.hl7v2.charset import decode
@@ -117,8 +117,6 @@ class Message:
     warnings: rules of ``charset.RULES`` and ``TERMINATOR_RULES`` that were broken and tolerated.
     """
 
-    __slots__ = ("charset", "delimiters", "raw", "segments", "text", "warnings")
-
     def __init__(
         self,
         raw: bytes,
@@ -173,17 +171,17 @@ class Message:
         """MSH, which every message that could be read has."""
         return self.segments[0]
 
-    @property
+    @cached_property
     def trigger(self) -> str:
         """``ADT^A01``: MSH-9.1 and MSH-9.2."""
         return f"{self.header.component(9, 1)}^{self.header.component(9, 2)}"
 
-    @property
+    @cached_property
     def structure(self) -> str:
         """``ADT_A01``: MSH-9.3, or ""."""
         return self.header.component(9, 3)
 
-    @property
+    @cached_property
     def version(self) -> str:
         """``2.5``: MSH-12.1."""
         return self.header.component(12, 1)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -141,6 +141,7 @@ _DATE = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\.\d{1,4})?([+-]
 _UNKNOWN = re.compile(r"0+|9+|99991231\d*")
 
 
+@lru_cache(maxsize=4096)
 def is_date(text: str) -> bool:
     """Whether the text is an HL7 time, of any precision. Also: 0000… and 9999… for unknown, ward hours 24 to 47,
     fractions without a dot behind the seconds."""

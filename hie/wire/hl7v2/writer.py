@@ -44,7 +44,7 @@ class Parties:
 
 def escape(value: str) -> str:
     """A value that may stand in a component: delimiters escaped, line ends ``\\.br\\``, other controls ``\\Xhh\\``."""
-    return _TO_ESCAPE.sub(_escaped, value)
+    return value if value.isalnum() else _TO_ESCAPE.sub(_escaped, value)
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -64,8 +64,8 @@ def repetitions(texts: Iterable[str]) -> str:
 
 def segment(name: str, fields: Mapping[int, str]) -> str:
     """A segment without its terminator from written fields by number (not MSH). Empty ones at the end are left out."""
-    last = max((number for number, text in fields.items() if text), default=0)
-    return "|".join([name, *(fields.get(number, "") for number in range(1, last + 1))])
+    last = max([number for number, text in fields.items() if text], default=0)
+    return "|".join([name, *[fields.get(number, "") for number in range(1, last + 1)]])
 
 
 def hd(authority: AssigningAuthority) -> str:
@@ -129,7 +129,7 @@ def copied(message: Message, text: str) -> str:
     """Raw text of a received message as this writer writes it: its delimiters exchanged for the recommended ones."""
     delimiters = message.delimiters
     if delimiters == DEFAULT_DELIMITERS:
-        return _CONTROL.sub(_escaped, text)
+        return text if text.isprintable() else _CONTROL.sub(_escaped, text)
     exchange = {
         delimiters.component: "^",
         delimiters.repetition: "~",
