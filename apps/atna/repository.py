@@ -1,8 +1,9 @@
 """Where audit records are kept: one INSERT for all records of a message, in the caller's database transaction.
 
-Outside a database transaction messages that are answered at the same moment share one INSERT and one commit: while a
-thread waits for the disk, the others put their rows down, and the next one takes them all along. Nobody returns before
-their own rows are durable.
+On SQLite, which commits one after the other, messages that are answered at the same moment share one INSERT and one
+commit outside a database transaction: while a thread waits for the disk, the others put their rows down, and the next
+one takes them all along. PostgreSQL lets its own connections share a flush. Nobody returns before their own rows are
+durable.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def keep(records: list[NewRecord]) -> None:
     Inside a database transaction they are committed with it; outside they are durable when this returns.
     """
     rows = [_row(record) for record in records]
-    if connection.in_atomic_block:
+    if connection.in_atomic_block or connection.vendor != "sqlite":
         _insert_all(rows)
     else:
         _insert_in_turn(_Waiting(rows))

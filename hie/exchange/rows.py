@@ -2,41 +2,63 @@
 
 Django wraps a cursor for each statement and copies its parameters, which takes longer than SQLite takes to answer from
 an index. Here the same connection, the same database transaction and Django's own exceptions remain; only that is left
-out. Statements have ``%s`` for a parameter and no other ``%``. Who logs, counts or wraps statements gets Django's cursor.
+out. Statements have ``%s`` for a parameter and no other ``%``. Where statements are logged, counted or wrapped, it is
+Django's cursor after all.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
+
+# A connection that answered so shortly ago is not asked again whether it is alive.
+ALIVE_SECONDS = 2.0
+
+_thread = threading.local()
 
 
 def fetch(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """All rows that a SELECT answers. Raises the exceptions of ``django.db``."""
-    return _run(sql, parameters, fetching=True)
+    with connections[DEFAULT_DB_ALIAS].wrap_database_errors:
+        found: list[tuple[Any, ...]] = cursor(sql, parameters).fetchall()
+    return found
 
 
 def execute(sql: str, parameters: Sequence[Any]) -> None:
     """Run a statement that answers nothing; outside a database transaction it is durable when this returns."""
-    _run(sql, parameters, fetching=False)
+    cursor(sql, parameters)
 
 
-def _run(sql: str, parameters: Sequence[Any], *, fetching: bool) -> list[tuple[Any, ...]]:
+def cursor(sql: str, parameters: Sequence[Any]) -> Any:
+    """A cursor (PEP 249) on which the statement was run. Who does not read it to its end has to close it."""
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.queries_logged or connection.execute_wrappers or connection.needs_rollback:
-        with connection.cursor() as cursor:
-            cursor.execute(sql, parameters)
-            return cursor.fetchall() if fetching else []
+        wrapped = connection.cursor()
+        wrapped.execute(sql, parameters)
+        return wrapped
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        cursor = connection.connection.execute(_of_driver(sql, connection.vendor), parameters)
-        return cursor.fetchall() if fetching else []
+        return connection.connection.execute(_of_driver(sql, connection.vendor), parameters)
 
 
 @lru_cache(maxsize=256)
 def _of_driver(sql: str, vendor: str) -> str:
     return sql.replace("%s", "?") if vendor == "sqlite" else sql
+
+
+def between_messages() -> None:
+    """What Django does between two requests: a connection that failed or is too old is closed, one that rested is
+    asked whether it is alive before it is used again. Under load nothing rests, and no message pays for the question.
+    """
+    now = time.monotonic()
+    rested = now - getattr(_thread, "last", 0.0) > ALIVE_SECONDS
+    _thread.last = now
+    close_old_connections()
+    if not rested:
+        connections[DEFAULT_DB_ALIAS].health_check_done = True  # type: ignore[attr-defined]

@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from django.conf import settings
-from django.db import close_old_connections
 
 from hie.exchange import pipeline, registry
 from hie.exchange.connection import Connection
+from hie.exchange.rows import between_messages
 from hie.values.errors import ExchangeError, Reason
 from hie.wire.hl7v2.acknowledgement import refusal
 from hie.wire.hl7v2.message import Message
@@ -229,7 +229,7 @@ async def _next_bytes(reader: asyncio.StreamReader) -> bytes:
 
 
 def _with_connections_checked(function: Callable[..., bytes | None], *arguments: object) -> bytes | None:
-    close_old_connections()
+    between_messages()
     return function(*arguments)
 
 

@@ -31,11 +31,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import close_old_connections
 from django.utils.module_loading import import_string
 
 from hie.exchange import pipeline, registry
 from hie.exchange.connection import Connection
+from hie.exchange.rows import between_messages
 from hie.exchange.transaction import Codec, Soap, Transaction
 from hie.transport.problems import HttpAnswer, StartResponse, problem
 from hie.transport.request_bodies import Environ, drain, pieces_of
@@ -66,7 +66,7 @@ _ANSWERED_BY_FAULT = frozenset((Reason.SECURITY, Reason.UNKNOWN_CALLER))
 
 def soap_application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
     """WSGI (PEP 3333): one request under ``/soap/``."""
-    close_old_connections()
+    between_messages()
     connection = _connection(environ)
     service = environ.get("PATH_INFO", "")[len(PREFIX) :]
     try:

@@ -22,7 +22,7 @@ OUTBOX = {"later": "tests.transport.soap_peers.later", "reachable": "tests.trans
 @pytest.fixture
 def door(monkeypatch, tmp_path, settings):
     soap_peers.install(monkeypatch.setattr)
-    monkeypatch.setattr(soap_server, "close_old_connections", lambda: None)
+    monkeypatch.setattr(soap_server, "between_messages", lambda: None)
     settings.DOCUMENT_STORE = str(tmp_path / "store")
     settings.EXCHANGE = settings.EXCHANGE | OUTBOX
     caches = (soap_server.spool_directory, soap_server._part)

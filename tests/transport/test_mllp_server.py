@@ -226,7 +226,7 @@ def test_a_handshake_that_never_comes_ends(monkeypatch, tmp_path):
     monkeypatch.setattr(mllp_server, "HANDSHAKE_SECONDS", 0.2)
     recorded = []
     monkeypatch.setattr(mllp_server.pipeline, "record_refusal", lambda connection, error: recorded.append(error))
-    monkeypatch.setattr(mllp_server, "close_old_connections", lambda: None)
+    monkeypatch.setattr(mllp_server, "between_messages", lambda: None)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server = MllpServer([MllpDoor("127.0.0.1", 0, context)], answer=echo).start()
     try:

@@ -44,7 +44,7 @@ ADDRESSED = f"{ACTION}<a:MessageID>urn:uuid:1</a:MessageID>"
 def door(monkeypatch, tmp_path, settings):
     """The door with the echo service on a loopback port; its base URL."""
     soap_peers.install(monkeypatch.setattr)
-    monkeypatch.setattr(soap_server, "close_old_connections", lambda: None)
+    monkeypatch.setattr(soap_server, "between_messages", lambda: None)
     settings.DOCUMENT_STORE = str(tmp_path / "store")
     soap_server.spool_directory.cache_clear()
     RECORDS.clear()

@@ -106,8 +106,10 @@ def patient_parameter(query: StoredQuery) -> str:
 
 def patient_parameters(query: StoredQuery) -> tuple[str, ...]:
     """The patient ids that a query names, in the form of CX."""
-    names = (name for name, parameter in PARAMETERS.items() if parameter.kind is Kind.PATIENT_ID)
-    return tuple(dict.fromkeys(value for name in names for value in values_of(query, name)))
+    return tuple(dict.fromkeys(value for name in _PATIENT_IDS for value in values_of(query, name)))
+
+
+_PATIENT_IDS = tuple(name for name, parameter in PARAMETERS.items() if parameter.kind is Kind.PATIENT_ID)
 
 
 def patients_of(query: StoredQuery) -> tuple[str, ...]:

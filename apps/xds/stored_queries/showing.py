@@ -7,6 +7,7 @@ them; an empty one where its facility is open. An association is shown where nei
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from django.db import connection
 
 from apps.xds.rules import disclosure_of
 from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, Condition, Table, each_row, marks
+from hie.exchange.rows import cursor as cursor_of
 from hie.values.access import Decision, Permit
 from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
 from hie.values.errors import ExchangeError, Reason
@@ -58,12 +60,11 @@ def entries(asked: Asked, condition: Condition) -> list[Row]:
     permit = asked.permit
     open_patients = frozenset(each for each in permit.decisions if _is_open(permit.of(each)))
     found: list[Row] = []
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {asked.answered('e')}, e.patient_id, {DISCLOSURE} FROM xds_documententry e"  # noqa: S608
-            f" WHERE {condition.sql} ORDER BY e.id",
-            condition.parameters,
-        )
+    sql = (
+        f"SELECT {asked.answered('e')}, e.patient_id, {DISCLOSURE} FROM xds_documententry e"  # noqa: S608
+        f" WHERE {condition.sql} ORDER BY e.id"
+    )
+    with closing(cursor_of(sql, condition.parameters)) as cursor:
         for answer_value, patient_id, *columns in each_row(cursor):
             if patient_id in open_patients or permit.allows(patient_id, disclosure_of(*columns)):
                 found.append(Row(answer_value, columns[0], patient_id, columns[1]))

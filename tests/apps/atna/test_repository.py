@@ -14,7 +14,10 @@ from apps.atna.models import AuditRecord
 from apps.atna.recorder import record
 from tests.apps.atna.samples import trail
 
+in_turn = pytest.mark.skipif(connection.vendor != "sqlite", reason="only SQLite takes turns")
 
+
+@in_turn
 @pytest.mark.django_db(transaction=True)
 def test_who_waits_is_taken_along(monkeypatch):
     """While one thread is at the disk three others arrive: they are kept by one statement."""
@@ -42,6 +45,7 @@ def test_who_waits_is_taken_along(monkeypatch):
     assert AuditRecord.objects.values("trail_uuid").distinct().count() == 4
 
 
+@in_turn
 @pytest.mark.django_db(transaction=True)
 def test_a_record_that_cannot_be_kept_fails_nobody_else(monkeypatch):
     insert_all = repository._insert_all
