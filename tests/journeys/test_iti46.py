@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.utils import timezone
 
-from apps.atna.models import AuditRecord
 from apps.pix import services
-from apps.pix.models import Subscription
 from tests.journeys.consumers import CLINIC, HOSPITAL, members, soap_consumer, subscribe, tell
+from tests.journeys.delivery import nobody_there_costs_one_attempt, who_refuses_is_told_again
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,10 +18,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def region(settings: Any) -> None:
     settings.CONSENT_DEFAULT = "opt-out"
     members()
-
-
-def later() -> int:
-    return services.send_due(timezone.now() + timedelta(hours=2))
 
 
 def test_a_consumer_is_told_of_each_change() -> None:
@@ -43,31 +36,8 @@ def test_a_consumer_is_told_of_each_change() -> None:
 
 
 def test_who_refuses_is_told_again_and_every_attempt_is_recorded() -> None:
-    with soap_consumer() as consumer:
-        row = subscribe("ITI-46", consumer.address)
-        consumer.refuses = True
-        tell(HOSPITAL, "1"), tell(CLINIC, "2", "19990101")
-        tell(CLINIC, "2")
-        assert services.send_due() == 0
-        assert later() == 0
-        consumer.refuses = False
-        assert later() >= 1
-    row = Subscription.objects.get(pk=row.pk)
-    assert (row.failures, row.last_problem) == (0, "")
-    outcomes = list(AuditRecord.objects.filter(transaction="ITI-46").order_by("id").values_list("action", "outcome"))
-    assert outcomes[:3] == [("R", 8), ("R", 8), ("R", 0)]
+    who_refuses_is_told_again("ITI-46", soap_consumer, action="R")
 
 
 def test_nobody_there_costs_one_attempt_and_loses_nothing() -> None:
-    with soap_consumer() as consumer:
-        address = consumer.address
-    row = subscribe("ITI-46", address)
-    tell(HOSPITAL, "1"), tell(CLINIC, "2", "19990101")
-    tell(CLINIC, "2")
-    assert services.send_due() == 0
-    assert services.send_due() == 0
-    assert AuditRecord.objects.filter(transaction="ITI-46", outcome=8).count() == 1
-    with soap_consumer() as consumer:
-        Subscription.objects.filter(pk=row.pk).update(address=consumer.address)
-        assert later() >= 1
-    assert consumer.told
+    nobody_there_costs_one_attempt("ITI-46", soap_consumer)
