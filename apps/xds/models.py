@@ -64,6 +64,17 @@ class Content(models.Model):
         return f"{self.locator.partition(':')[0]} {self.sha256[:12]}"
 
 
+class SealingKey(models.Model):
+    """The key of one sealed content, sealed by a key of the operator (apps/xds/stores/sealing.py)."""
+
+    content = models.OneToOneField(Content, primary_key=True, on_delete=models.CASCADE, related_name="sealing_key")
+    key_name = models.CharField(_("key"), max_length=64, db_index=True)
+    wrapped = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.key_name} of {self.content_id}"
+
+
 class PatientRow(models.Model):
     """What belongs to one patient: the surviving regional id, and the shard it puts the row in."""
 

@@ -13,11 +13,11 @@ from django.core.management import call_command
 from django.test import Client
 
 from apps.xds import models
-from apps.xds.repository import keep_blob, open_blob
 from apps.xds.services import submit
 from apps.xds.services.checking import Checked, Fault, check_documents
+from apps.xds.stores import keep
 from hie.values.errors import ExchangeError, Reason
-from tests.apps.xds.samples import FACILITY, entry, spooled, submission
+from tests.apps.xds.samples import FACILITY, entry, path_of, spooled, submission
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ def kept(patient: str, directory: Path, data: bytes) -> Path:
     submit(sent, facility_code=FACILITY)
     content = models.DocumentEntry.objects.latest("id").content
     assert content is not None
-    return open_blob(content.locator)
+    return path_of(content.locator)
 
 
 def faults(**options: Any) -> list[tuple[str, int]]:
@@ -47,7 +47,7 @@ def test_each_kind_is_found(patient: str, tmp_path: Path) -> None:
     lost.unlink()
     altered.write_bytes(b"ALTERED")
     longer.write_bytes(b"longer than before")
-    orphan = open_blob(keep_blob(spooled(tmp_path, b"orphan")))
+    orphan = path_of(keep(spooled(tmp_path, b"orphan")).locator)
     (orphan.parent / ".half").write_bytes(b"ha")
     assert sorted(faults()) == [("altered", 1), ("altered", 1), ("half", 0), ("lost", 1), ("orphan", 0)]
     assert sorted(faults(read=False)) == [("altered", 1), ("half", 0), ("lost", 1), ("orphan", 0)]
@@ -57,7 +57,7 @@ def test_on_the_command_line(
     patient: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     path = kept(patient, tmp_path, b"abc")
-    orphan = open_blob(keep_blob(spooled(tmp_path, b"orphan")))
+    orphan = path_of(keep(spooled(tmp_path, b"orphan")).locator)
     call_command("check_documents")
     assert "1 contents checked: no faults" in capsys.readouterr().out, "a young file may be in use"
     now = time.time()
