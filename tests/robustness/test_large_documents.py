@@ -6,6 +6,7 @@ Over the real doors, with Content-Length and chunked, answered with MTOM and inl
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -22,8 +23,9 @@ from hie.values.documents import Content, DocumentRequest, RetrievedDocument, Re
 from hie.wire.ebxml import provide, retrieve
 from hie.wire.soap.envelope import write_request
 from hie.wire.soap.mtom import write_multipart
-from tests.region import Region, running_region
+from tests.region import Region, prepared_region
 from tests.robustness.clients import Feeding, feed_message, submission
+from tests.s3 import s3_server
 
 MB = 1024 * 1024
 SIZE = int(os.environ.get("HIE_LARGE_MB", "200")) * MB + 4321
@@ -31,14 +33,18 @@ MOST = 64 * MB
 PROVIDE = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 RETRIEVE = "urn:ihe:iti:2007:RetrieveDocumentSet"
 
-# How documents are kept -> what the operator chooses for it.
-KEPT: dict[str, dict[str, str]] = {"plain": {}}
 
-
-@pytest.fixture(scope="module", params=list(KEPT))
+@pytest.fixture(scope="module", params=["plain", "sealed", "sealed in a bucket"])
 def region(request: pytest.FixtureRequest) -> Iterator[Region]:
-    with running_region(**KEPT[request.param]) as running:
-        yield running
+    with contextlib.ExitStack() as started:
+        choices = {"HIE_DOCUMENT_KEY": "first"} if request.param.startswith("sealed") else {}
+        if request.param.endswith("bucket"):
+            choices |= started.enter_context(s3_server()).environment()
+        region = started.enter_context(prepared_region(**choices))
+        region.run("manage.py", "document_keys", "--make", "first")
+        region.start()
+        yield region
+        region.stop()
 
 
 def test_memory_does_not_grow_with_the_document(region: Region, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def take_in(contents: Mapping[str, Content]) -> dict[str, Content]:
 def _taken_in(content: Content) -> Content:
     try:
         lost = ""
-        for row in _rows_of(content):
+        for row in _same_bytes(content):
             if stores.is_there(row.locator, row.size):
                 return replace(content, locator=row.locator, kept_before=True)
             lost = row.locator
@@ -62,13 +62,13 @@ def _taken_in(content: Content) -> Content:
         raise ExchangeError(Reason.BUSY, _SILENT) from failure
 
 
-def _rows_of(content: Content) -> Iterable[Row]:
+def _same_bytes(content: Content) -> Iterable[Row]:
     """Rows of the same bytes in the form that new documents take; blobs are simply written again."""
     scheme = stores.current_scheme()
-    return _rows(scheme, content.sha256).filter(size=content.size) if stores.FORMS[scheme].unique else ()
+    return rows_of(scheme, content.sha256).filter(size=content.size) if stores.FORMS[scheme].unique else ()
 
 
-def _rows(scheme: str, sha256: str) -> QuerySet[Row]:
+def rows_of(scheme: str, sha256: str) -> QuerySet[Row]:
     """Rows of contents of this form with these bytes: a range of the unique index, in every collation."""
     first, last = (f"{scheme}:{sha256}{digit * 16}" for digit in "0f")
     return Row.objects.filter(locator__gte=first, locator__lte=last, sha256=sha256).order_by("id")
@@ -85,7 +85,7 @@ def registered_contents(contents: Collection[Content]) -> dict[str, int]:
     for content in {each.locator: each for each in contents}.values():
         scheme = content.locator.partition(":")[0]
         unique = stores.FORMS[scheme].unique
-        row = _rows(scheme, content.sha256).select_for_update(no_key=True).first() if unique else None
+        row = rows_of(scheme, content.sha256).select_for_update(no_key=True).first() if unique else None
         if row is not None:
             found[content.locator] = row.pk
             if content.instead_of == row.locator:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
 from apps.xds import models, stores
 from apps.xds.repository import repositories
@@ -28,6 +30,8 @@ from hie.values.documents import (
 from hie.values.errors import ExchangeError, Finding, Reason
 
 log = logging.getLogger("apps.xds.stores")
+
+LONGEST_BACKUP = timedelta(days=2)
 
 _MODELS = {
     "DocumentEntry": models.DocumentEntry,
@@ -180,8 +184,10 @@ def give_up(locator: str, sha256: str) -> bool:
 
     A blob may be taken in again at any moment, under the same name, by a registration that holds its SHA-256 too;
     of the other forms nobody can come to need what nobody needs (apps/xds/stores), and no transaction is open.
-    Where a bucket does not answer they stay, an orphan that ``check_documents`` finds.
+    Where a bucket does not answer, or while a backup is under way, they stay, an orphan that ``check_documents`` finds.
     """
+    if backup_under_way():
+        return False
     try:
         if locator.startswith(f"{stores.BLOB}:"):
             return _remove_blob(locator, sha256)
@@ -192,6 +198,12 @@ def give_up(locator: str, sha256: str) -> bool:
         log.warning("content %s could not be removed: %s", sha256[:16], failure)
         return False
     return True
+
+
+def backup_under_way() -> bool:
+    """Whether a backup may still copy what its copy of the database names. One that began two days ago was killed."""
+    recent = timezone.now() - LONGEST_BACKUP
+    return models.BackupRun.objects.filter(ended_at=None, started_at__gt=recent).exists()
 
 
 @transaction.atomic

@@ -20,28 +20,34 @@ import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from django.conf import settings
 
 from apps.xds.stores import keys, sealing
-from apps.xds.stores.sealing import KeyProblem, Sealed
+from apps.xds.stores.sealing import Damaged, KeyProblem, Sealed
 from apps.xds.stores.shelves import LocalShelf, ObjectShelf, Shelf
 from hie.values.documents import Content, DataKey, Readable
 
 __all__ = [
     "BLOB",
     "FORMS",
+    "Damaged",
     "KeyProblem",
     "current_scheme",
+    "exists",
     "is_there",
     "keep",
     "open_plain",
+    "put",
     "remove",
+    "rewrapped",
     "source",
     "walk",
 ]
 
 BLOB = "blob"
+_PIECE = 1024 * 1024
 _LOCATOR = re.compile(r"([a-z]+):([0-9a-f]{64})([0-9a-f]{16})?")
 
 
@@ -73,19 +79,34 @@ def keep(content: Content) -> Content:
 
     Raises OSError where the place does not take them, KeyProblem where they cannot be sealed.
     """
+    locator, data_key = put(content.path, content.sha256)
+    return replace(content, locator=locator, data_key=data_key)
+
+
+def put(plain: Readable, sha256: str) -> tuple[str, DataKey | None]:
+    """Keep plain bytes in the form that new documents take; durable when this returns: locator, key of sealed ones."""
     scheme = current_scheme()
     form = FORMS[scheme]
-    name = content.sha256 + (secrets.token_hex(8) if form.unique else "")
+    name = sha256 + (secrets.token_hex(8) if form.unique else "")
     locator = f"{scheme}:{name}"
-    if not form.sealed:
-        form.shelf.put(name, content.path)
-        return replace(content, locator=locator, data_key=None)
-    opener = keys.current_key_name()
-    key = sealing.new_key()
-    wrapped = sealing.wrap(key, locator, keys.operators_key(opener))
-    with content.path.open("rb") as file:
+    if isinstance(plain, Path) and not form.sealed:
+        form.shelf.put(name, plain)
+        return locator, None
+    with plain.open("rb") as file:
+        if not form.sealed:
+            form.shelf.put(name, iter(lambda: file.read(_PIECE), b""))
+            return locator, None
+        opener = keys.current_key_name()
+        key = sealing.new_key()
+        wrapped = sealing.wrap(key, locator, keys.operators_key(opener))
         form.shelf.put(name, sealing.seal(file, key))
-    return replace(content, locator=locator, data_key=DataKey(opener, wrapped))
+    return locator, DataKey(opener, wrapped)
+
+
+def rewrapped(data_key: DataKey, locator: str) -> DataKey:
+    """The same document key, sealed by the key that new documents are sealed with. Raises KeyProblem."""
+    opener = keys.current_key_name()
+    return DataKey(opener, sealing.wrap(_unwrapped(data_key, locator), locator, keys.operators_key(opener)))
 
 
 def source(locator: str) -> Readable:
@@ -101,14 +122,17 @@ def open_plain(source: Readable, locator: str, data_key: DataKey | None) -> Read
         return source
     if data_key is None:
         raise KeyProblem("The row of a sealed document has no key: restore table xds_sealingkey from a backup.")
+    return Sealed(source, _unwrapped(data_key, locator))
+
+
+def _unwrapped(data_key: DataKey, locator: str) -> bytes:
     try:
-        key = sealing.unwrap(data_key.wrapped, locator, keys.operators_key(data_key.key_name))
+        return sealing.unwrap(data_key.wrapped, locator, keys.operators_key(data_key.key_name))
     except ValueError:
         raise KeyProblem(
             f"The key {data_key.key_name!r} does not open a document that was sealed with a key of this name."
             f" Put the file {data_key.key_name}.key back as it was then, from the place where your keys are kept."
         ) from None
-    return Sealed(source, key)
 
 
 def is_there(locator: str, size: int) -> bool:
@@ -118,6 +142,16 @@ def is_there(locator: str, size: int) -> bool:
         return form.shelf.size(name) == (sealing.sealed_size(size) if form.sealed else size)
     except FileNotFoundError:
         return False
+
+
+def exists(locator: str) -> bool:
+    """Whether anything lies there, of whatever size."""
+    form, name = _taken_apart(locator)
+    try:
+        form.shelf.size(name)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def remove(locator: str) -> None:

@@ -35,6 +35,10 @@ class KeyProblem(Exception):  # noqa: N818 - a condition that the operator ends
     """A key is not there or is not the right one. The text tells the operator what to do."""
 
 
+class Damaged(OSError):  # noqa: N818 - what it is
+    """What lies there is not what was sealed."""
+
+
 def new_key() -> bytes:
     """A fresh key for one document."""
     return AESGCM.generate_key(_KEY * 8)
@@ -80,7 +84,7 @@ class Sealed:
         self.place = source if isinstance(source, Path) else None
 
     def open(self, mode: Literal["rb"] = "rb", /) -> IO[bytes]:
-        """The plain bytes; reading raises OSError at the first chunk that is not what was sealed."""
+        """The plain bytes; reading raises Damaged at the first chunk that is not what was sealed."""
         return io.BufferedReader(_Opened(self._source.open("rb"), self._key), CHUNK)
 
 
@@ -115,7 +119,7 @@ class _Opened(io.RawIOBase):
         try:
             plain = self._cipher.decrypt(_nonce(self._number, last=not following), self._sealed, None)
         except (InvalidTag, ValueError):
-            raise OSError(f"chunk {self._number} of a sealed document was altered, moved or cut off") from None
+            raise Damaged(f"chunk {self._number} of a sealed document was altered, moved or cut off") from None
         self._plain, self._sealed = memoryview(plain), following
         self._number += 1
         self._ended = not following

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from apps.xds import models
@@ -70,6 +70,29 @@ def test_on_the_command_line(
     call_command("check_documents", "--clean")
     assert not orphan.exists()
     assert path.exists()
+
+
+def test_a_document_of_a_storage_that_is_gone_is_lost(patient: str, tmp_path: Path) -> None:
+    kept(patient, tmp_path, b"abc")
+    models.Content.objects.update(locator="ssmix:1/000/gone")
+    assert ("lost", 1) in faults()
+
+
+def test_what_was_found_is_kept_for_each_repository(patient: str, tmp_path: Path, settings: Any) -> None:
+    for data in (b"whole", b"lost"):
+        path = kept(patient, tmp_path, data)
+    path.unlink()
+    for _ in range(2):
+        faults()
+    row = models.RepositoryCheck.objects.get()
+    assert (row.repository_unique_id, row.documents, row.size) == (settings.REPOSITORY_OID, 2, 9)
+    assert (row.lost, row.altered, row.closed, row.read) == (1, 0, 0, True)
+
+
+@pytest.mark.parametrize("hours", ["0", "0.5"])
+def test_a_young_orphan_is_never_asked_for(hours: str) -> None:
+    with pytest.raises(CommandError, match="not safe"):
+        call_command("check_documents", "--clean", f"--older-than={hours}")
 
 
 SEEN: list[bytes] = []
