@@ -79,6 +79,7 @@ class BackupRun(models.Model):
     """A backup that was begun. While one is under way no document is removed, so that none is missing in it."""
 
     started_at = models.DateTimeField(_("begun"), auto_now_add=True)
+    alive_at = models.DateTimeField(_("last sign"))
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
 
     def __str__(self) -> str:

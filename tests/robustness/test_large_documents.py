@@ -34,7 +34,7 @@ PROVIDE = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 RETRIEVE = "urn:ihe:iti:2007:RetrieveDocumentSet"
 
 
-@pytest.fixture(scope="module", params=["plain", "sealed", "sealed in a bucket"])
+@pytest.fixture(scope="module", params=["plain", "sealed in a bucket"])
 def region(request: pytest.FixtureRequest) -> Iterator[Region]:
     with contextlib.ExitStack() as started:
         choices = {"HIE_DOCUMENT_KEY": "first"} if request.param.startswith("sealed") else {}

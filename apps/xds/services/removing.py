@@ -31,7 +31,7 @@ from hie.values.errors import ExchangeError, Finding, Reason
 
 log = logging.getLogger("apps.xds.stores")
 
-LONGEST_BACKUP = timedelta(days=2)
+LONGEST_SILENCE = timedelta(days=1)  # of a backup; dumping a large database takes hours
 
 _MODELS = {
     "DocumentEntry": models.DocumentEntry,
@@ -201,9 +201,9 @@ def give_up(locator: str, sha256: str) -> bool:
 
 
 def backup_under_way() -> bool:
-    """Whether a backup may still copy what its copy of the database names. One that began two days ago was killed."""
-    recent = timezone.now() - LONGEST_BACKUP
-    return models.BackupRun.objects.filter(ended_at=None, started_at__gt=recent).exists()
+    """Whether a backup may still copy what its copy of the database names. One without a sign for a day was killed."""
+    recent = timezone.now() - LONGEST_SILENCE
+    return models.BackupRun.objects.filter(ended_at=None, alive_at__gt=recent).exists()
 
 
 @transaction.atomic

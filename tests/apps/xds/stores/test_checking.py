@@ -46,7 +46,7 @@ def test_each_kind_is_found_in_each_form(form: str, patient: str, tmp_path: Path
     assert sorted(each.kind for each in found(read=False)) == ["altered", "lost", "orphan"]
     (left,) = (each for each in faults if each.kind == "orphan")
     assert left.locator == orphan.locator
-    models.BackupRun.objects.create()
+    models.BackupRun.objects.create(alive_at=timezone.now())
     assert not remove_left_over(left), "a backup may be about to copy it"
     models.BackupRun.objects.update(ended_at=timezone.now())
     assert remove_left_over(left)
