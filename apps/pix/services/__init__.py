@@ -1,8 +1,8 @@
-"""The verbs of the patient index, one for all dialects: ``feed`` tells of patients, ``tell_encounter`` of their stays,
-``find_patients`` finds them."""
+"""The verbs of the patient index, one for all dialects: ``feed`` tells of patients, ``feed_all`` of many at once,
+``tell_encounter`` of their stays, ``find_patients`` finds them."""
 
 from apps.pix.services.encounters import tell_encounter
-from apps.pix.services.feeding import REMEMBERED, feed, forget_old_messages
+from apps.pix.services.feeding import REMEMBERED, feed, feed_all, forget_old_messages
 from apps.pix.services.finding import (
     cancel_search,
     continue_search,
@@ -39,6 +39,7 @@ __all__ = [
     "decide",
     "explain_pair",
     "feed",
+    "feed_all",
     "find_patients",
     "forget_old_messages",
     "forget_told",

@@ -8,7 +8,7 @@ of unknown numbers. Locations in errors are free of dialect: ``identifier``, ``i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -50,6 +50,33 @@ def feed(feed: PatientFeed, facility_code: str, *, sender: str = "") -> FeedOutc
     Raises ExchangeError: REQUIRED_MISSING, WRONG_DATA_TYPE, UNKNOWN_DOMAIN, NATIONAL_NUMBER, UNKNOWN_KEY,
     MERGE_REFUSED, DUPLICATE_KEY; nothing is changed then.
     """
+    checked = _check(feed, facility_code)
+    with transaction.atomic():
+        return _carry_out(checked, facility_code, sender or facility_code, timezone.now())
+
+
+def feed_all(
+    feeds: Sequence[PatientFeed], facility_code: str, *, sender: str = ""
+) -> list[FeedOutcome | ExchangeError]:
+    """Carry out many events of one facility in one database transaction, in their order, as ``feed`` would one by one.
+
+    The answer has one place for each event: its outcome, or the error for which nothing of it was done; the others are
+    done all the same. What stops them all (a database that is busy) is raised, and nothing is done.
+    """
+    outcomes: list[FeedOutcome | ExchangeError] = []
+    with transaction.atomic():
+        for each in feeds:
+            try:
+                checked = _check(each, facility_code)
+                with transaction.atomic():
+                    outcomes.append(_carry_out(checked, facility_code, sender or facility_code, timezone.now()))
+            except ExchangeError as error:
+                outcomes.append(error)
+    return outcomes
+
+
+def _check(feed: PatientFeed, facility_code: str) -> PatientFeed:
+    """The feed with its identifiers complete and every warning; what needs no look into the index is refused here."""
     facility = network.facility(facility_code)
     if facility is None:
         raise ExchangeError(Reason.CALLER_NOT_ENTITLED, "The sender's facility does not belong to this network.")
@@ -58,16 +85,16 @@ def feed(feed: PatientFeed, facility_code: str, *, sender: str = "") -> FeedOutc
     prior, prior_warnings = domains.own(feed.prior_identifiers, "prior identifier")
     check_lengths(feed.demographics)
     warnings += prior_warnings + _refuse_national_numbers(feed)
-    completed = replace(feed, identifiers=identifiers, prior_identifiers=prior)
-    cause = Cause(facility_code, feed.message_id, timezone.now())
-    with transaction.atomic():
-        outcome = FeedOutcome(
-            identifiers=identifiers, prior_identifiers=prior, warnings=tuple(warnings) + feed.warnings
-        )
-        if not _remember(completed, sender or facility_code, cause.at):
-            return replace(outcome, repeated=True, regional_id=regional_id_of(identifiers[0]) or "")
-        linking.lock(f"{each.oid}|{each.value}" for each in identifiers + prior)
-        done = _VERBS[feed.event](completed, cause)
+    return replace(feed, identifiers=identifiers, prior_identifiers=prior, warnings=tuple(warnings) + feed.warnings)
+
+
+def _carry_out(feed: PatientFeed, facility_code: str, sender: str, now: datetime) -> FeedOutcome:
+    """Do what a checked feed says, in the caller's database transaction."""
+    outcome = FeedOutcome(feed.identifiers, feed.prior_identifiers, warnings=feed.warnings)
+    if not _remember(feed, sender, now):
+        return replace(outcome, repeated=True, regional_id=regional_id_of(feed.identifiers[0]) or "")
+    linking.lock(f"{each.oid}|{each.value}" for each in feed.identifiers + feed.prior_identifiers)
+    done = _VERBS[feed.event](feed, Cause(facility_code, feed.message_id, now))
     return replace(outcome, regional_id=done.regional_id, subsumed=done.subsumed)
 
 
