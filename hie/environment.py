@@ -37,7 +37,7 @@ VARIABLES = (
     Variable("HIE_MLLP_PORT", "2575", "Port of MLLP without TLS; open only where HIE_MLLP_PLAIN is 1."),
     Variable("HIE_MLLPS_PORT", "2576", "Port of MLLP over mutual TLS."),
     Variable("HIE_MLLP_PLAIN", "0", "1 opens MLLP without TLS on loopback; the demonstration sets it."),
-    Variable("HIE_WEB_WORKERS", "1", "Processes that answer SOAP and REST over mutual TLS."),
+    Variable("HIE_WEB_WORKERS", "2", "Processes that answer SOAP and REST over mutual TLS."),
     Variable("HIE_WEB_THREADS", "4", "Threads of each web process."),
     Variable(
         "HIE_MLLP_WORKERS",

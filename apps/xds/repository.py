@@ -4,7 +4,7 @@ A locator is ``<scheme>:<place>``; the content store of its scheme (settings.CON
 The store of this app, ``blob``, is addressed by content: ``sha256/ab/cd/<SHA-256>`` under settings.DOCUMENT_STORE. A
 blob is written beside its place, synced, renamed and its directory synced, in this order, so that whatever bears a
 final name is whole; a blob without a row in the registry is harmless: nothing names it, and the same bytes would take
-its place.
+its place. That a directory itself is there for good is seen to once in a process: then a document costs two syncs.
 
 Every read is verified by SHA-256 before the first byte leaves: an answer that has begun cannot be taken back, and a
 consumer must never hold altered bytes for a document. Up to 8 MB that costs less than the answer itself and is done
@@ -23,16 +23,16 @@ import shutil
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connection
 from django.utils.module_loading import import_string
 
 from apps.network.queries import facilities
 from apps.xds.models import ObjectType
 from apps.xds.rules import disclosure_of
+from hie.exchange.rows import fetch
 from hie.values.access import Permit
 from hie.values.documents import (
     Content,
@@ -60,9 +60,10 @@ _DAMAGED = "The content of this document is lost or altered; the operator of the
 def retrieve(request: RetrieveRequest, permit: Permit) -> RetrieveResult:
     """The documents that were asked for and may be read, in their order; a finding for each of the others.
 
-    A document that is unknown and one that is withheld are answered alike. Two statements of SQL at most.
+    A document that is unknown and one that is withheld are answered alike. The rows are those whose patients the gate
+    was asked about (``patients_of``), where this thread has just done so; else one statement of SQL.
     """
-    rows = _rows_of(request.documents)
+    rows = _rows_asked_about(request)
     documents: list[RetrievedDocument] = []
     findings: list[Finding] = []
     for each in request.documents:
@@ -76,6 +77,7 @@ def retrieve(request: RetrieveRequest, permit: Permit) -> RetrieveResult:
 def patients_of(request: RetrieveRequest) -> dict[DocumentRequest, tuple[str, ...]]:
     """The regional ids of the patients whose documents are asked for; a document that is not known is left out."""
     rows = _rows_of(request.documents)
+    _thread.asked_about = (request, rows)
     owners = {each: dict.fromkeys(row[_PATIENT] for row in rows.get(_key(each), ())) for each in request.documents}
     return {each: tuple(patients) for each, patients in owners.items() if patients}
 
@@ -108,7 +110,9 @@ def open_blob(locator: str) -> Path:
 def keep_blob(content: Content) -> str:
     """Take the spooled bytes into the store for good; return their locator. The spooled file itself stays."""
     place = _place(content.sha256)
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not place.parent.is_dir():
+        _kept_directories.discard(place.parent)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = place.parent / f".{content.sha256[:16]}.{secrets.token_hex(8)}"
     try:
         _link_or_copy(content.path, beside)
@@ -116,9 +120,19 @@ def keep_blob(content: Content) -> str:
         beside.replace(place)  # also over the same bytes: what lies there might be damaged
     finally:
         beside.unlink(missing_ok=True)
-    for directory in list(place.parents)[:4]:
-        _sync(directory)
+    _sync(place.parent)
+    _keep_directory(place.parent)
     return f"blob:{content.sha256}"
+
+
+_kept_directories: set[Path] = set()
+
+
+def _keep_directory(directory: Path) -> None:
+    """Make the entries of a directory's three parents durable, unless this process did so before."""
+    for parent in list(directory.parents)[:3] if directory not in _kept_directories else ():
+        _sync(parent)
+    _kept_directories.add(directory)
 
 
 def _place(sha256: str) -> Path:
@@ -187,6 +201,16 @@ def repositories() -> frozenset[str]:
     return frozenset({settings.REPOSITORY_OID, *(each.repository_oid for each in facilities())})
 
 
+_thread = local()
+
+
+def _rows_asked_about(request: RetrieveRequest) -> dict[tuple[str, str], list[tuple]]:
+    """The rows of this very request as ``patients_of`` found them, once; those of the database where it did not."""
+    asked, rows = getattr(_thread, "asked_about", (None, {}))
+    _thread.asked_about = (None, {})
+    return rows if asked is request else _rows_of(request.documents)
+
+
 def _key(asked: DocumentRequest) -> tuple[str, str]:
     return asked.document_unique_id, asked.repository_unique_id
 
@@ -202,14 +226,13 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
         return {}
     marks = ", ".join(["%s"] * len(unique_ids))
     rows: dict[tuple[str, str], list[tuple]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS} FROM xds_documententry e LEFT JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
-            f" WHERE e.unique_id IN ({marks}) AND (c.id IS NOT NULL OR e.object_type = %s) ORDER BY e.id DESC",
-            [*unique_ids, ObjectType.ON_DEMAND.value],
-        )
-        for row in cursor.fetchall():
-            rows.setdefault(row[:2], []).append(row)
+    found = fetch(
+        f"SELECT {_COLUMNS} FROM xds_documententry e LEFT JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
+        f" WHERE e.unique_id IN ({marks}) AND (c.id IS NOT NULL OR e.object_type = %s) ORDER BY e.id DESC",
+        [*unique_ids, ObjectType.ON_DEMAND.value],
+    )
+    for row in found:
+        rows.setdefault(row[:2], []).append(row)
     return rows
 
 
