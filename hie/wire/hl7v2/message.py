@@ -10,7 +10,6 @@ A repetition is counted from 0, as Python counts.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -161,9 +160,9 @@ class Message:
         named = self._named.get(name)
         return named[0] if named else None
 
-    def all(self, name: str) -> Sequence[Segment]:
+    def all(self, name: str) -> tuple[Segment, ...]:
         """All segments of this name, in order."""
-        return self._named.get(name, ())
+        return tuple(self._named.get(name, ()))
 
     @cached_property
     def _named(self) -> dict[str, list[Segment]]:
