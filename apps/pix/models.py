@@ -203,6 +203,8 @@ class Assertion(models.Model):
         MERGE = "merge", _("merged by the facility")
         ONE_MESSAGE = "one message", _("sent together as one patient")
         CLERK = "clerk", _("decided by a clerk")
+        LINK = "link", _("linked by the facility")
+        UNLINK = "unlink", _("unlinked by the facility")
 
     first = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+", db_index=False)
     second = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+")
@@ -225,6 +227,31 @@ class Assertion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.first_id} {'=' if self.one_human else '≠'} {self.second_id}"
+
+
+class AwaitedLink(models.Model):
+    """A link that a facility stated (ITI TF-2: 3.30.6.6) and that waits for a chart not known yet, by its identifier.
+
+    other_*: the identifier it is linked with. Where both are unknown there is a row for each.
+    """
+
+    authority_oid = models.CharField(max_length=64)
+    value = models.CharField(max_length=64)
+    other_authority_oid = models.CharField(max_length=64)
+    other_value = models.CharField(max_length=64)
+    facility_code = models.CharField(max_length=10)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                name="pix_awaited_once", fields=("authority_oid", "value", "other_authority_oid", "other_value")
+            ),
+        )
+        indexes = (models.Index(name="pix_awaited_with", fields=("other_authority_oid", "other_value")),)
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class ReviewCase(models.Model):

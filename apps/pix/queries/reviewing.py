@@ -33,7 +33,7 @@ def review_figures(now: datetime | None = None) -> ReviewFigures:
     waiting = ReviewCase.objects.filter(state__in=(ReviewCase.State.OPEN, ReviewCase.State.POSTPONED))
     events = LinkEvent.objects.filter(at__gte=since)
     kinds = (LinkEvent.Kind.LINKED, LinkEvent.Kind.JOINED)
-    stated = Q(rule__in=("merge", "one message", "clerk", LINKED_BY_CLERK, KEPT_APART, ""))
+    stated = Q(rule__in=("merge", "one message", "clerk", "link", "unlink", LINKED_BY_CLERK, KEPT_APART, ""))
     return ReviewFigures(
         waiting=waiting.count(),
         oldest=waiting.aggregate(oldest=Min("opened_at"))["oldest"],

@@ -98,10 +98,10 @@ def reconsider(row: LocalIdentifier, cause: Cause) -> None:
 def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause) -> None:
     """Keep that a facility says of two charts that they are of one human; the first one's person survives.
 
-    A merge ends what a clerk decided of the two before. What a facility only sends together does not.
+    A merge or link ends what was decided of the two before. What a facility only sends together does not.
     """
     known = _statement(first, second)
-    if known is not None and not known.one_human and basis != Assertion.Basis.MERGE:
+    if known is not None and not known.one_human and basis == Assertion.Basis.ONE_MESSAGE:
         return
     if known is None or not known.one_human:
         write_statement(first, second, basis, cause, one_human=True)
@@ -138,6 +138,21 @@ def write_statement(
 def _statement(first: LocalIdentifier, second: LocalIdentifier) -> Assertion | None:
     low, high = sorted((first.pk, second.pk))
     return Assertion.objects.filter(first_id=low, second_id=high, ended_at=None).first()
+
+
+def tied_by_others(first: int, second: int, *, but: Collection[str]) -> bool:
+    """Whether statements tie two charts (ids) together, those of this very pair left out that have a basis of ``but``."""
+    store, pair = DatabaseStore(), (min(first, second), max(first, second))
+    known, fresh = {first}, {first}
+    while fresh:
+        found: set[int] = set()
+        for each in store.statements(fresh):
+            own = (each.first, each.second) == pair and store.bases[pair] in but
+            if each.one_human and not own:
+                found |= {each.first, each.second}
+        fresh = found - known
+        known |= fresh
+    return second in known
 
 
 def write_event(

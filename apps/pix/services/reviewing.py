@@ -57,7 +57,7 @@ def keep_apart(first: LocalIdentifier, second: LocalIdentifier, *, by: str) -> N
     It ends a clerk's statement that they are one. Raises StatedElsewhereError where others still say so.
     """
     first, second = _locked(first, second)
-    if _tied_by_others(first.pk, second.pk):
+    if linking.tied_by_others(first.pk, second.pk, but=(Assertion.Basis.CLERK,)):
         raise StatedElsewhereError("Other statements say that these two are one human.")
     cause = Cause("", "", timezone.now(), by, KEPT_APART)
     linking.write_statement(first, second, Assertion.Basis.CLERK, cause, one_human=False)
@@ -126,21 +126,6 @@ def _locked(first: LocalIdentifier, second: LocalIdentifier) -> tuple[LocalIdent
     linking.lock(f"{each.authority_oid}|{each.value}" for each in (first, second))
     rows = LocalIdentifier.objects.in_bulk([first.pk, second.pk])
     return rows[first.pk], rows[second.pk]
-
-
-def _tied_by_others(first: int, second: int) -> bool:
-    """Whether statements tie the two together, a clerk's own one of this very pair left out."""
-    store, pair = DatabaseStore(), (min(first, second), max(first, second))
-    known, fresh = {first}, {first}
-    while fresh:
-        found: set[int] = set()
-        for each in store.statements(fresh):
-            own = (each.first, each.second) == pair and store.bases[pair] == Assertion.Basis.CLERK
-            if each.one_human and not own:
-                found |= {each.first, each.second}
-        fresh = found - known
-        known |= fresh
-    return second in known
 
 
 @dataclass(frozen=True, slots=True)
