@@ -157,6 +157,50 @@ class MatchRules(models.Model):
         return self.name
 
 
+class RulesRun(models.Model):
+    """A version of the rules to be tried on, or decided by, the whole population; it is worked off in the background.
+
+    total, done: charts. result: of a trial what would change (``services.runs``). claimed_until: a worker is at it.
+    """
+
+    class Kind(models.TextChoices):
+        TRIAL = "trial", _("what if")
+        ADOPTION = "adoption", _("adoption")
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+
+    rules = models.ForeignKey(
+        MatchRules, verbose_name=_("matching rules"), on_delete=models.PROTECT, related_name="runs"
+    )
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
+    state = models.CharField(_("state"), max_length=7, choices=State.choices, default=State.WAITING)
+    asked_by = models.CharField(_("asked by"), max_length=150)
+    asked_at = models.DateTimeField(_("asked"), auto_now_add=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    total = models.PositiveIntegerField(_("charts"), default=0)
+    done = models.PositiveIntegerField(_("charts done"), default=0)
+    result = models.JSONField(default=dict)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("run of matching rules")
+        verbose_name_plural = _("runs of matching rules")
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                name="pix_one_run_waits", fields=("rules", "kind"), condition=models.Q(ended_at__isnull=True)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.rules_id}"
+
+
 class MatchKey(models.Model):
     """One candidate key of one chart (``matching.keys``): charts that share one are worth comparing."""
 

@@ -2,7 +2,8 @@
 
 The rules of merging differ: ITI-8 refuses what it cannot carry out and changes nothing, PAM (ITI-30) accepts a merge
 of unknown numbers. Locations in errors are free of dialect: ``identifier``, ``identifier.authority``,
-``prior identifier``, ``prior identifier.authority``, the same of the ``other identifier``, or the name of a field of ``Demographics``.
+``prior identifier``, ``prior identifier.authority``, the same of the ``other identifier``, or the name of a field of
+``Demographics``.
 """
 
 from __future__ import annotations

@@ -39,7 +39,8 @@ Kind = LinkEvent.Kind
 class Cause:
     """Who changed something, by which message, and when.
 
-    by: account of a clerk who decided, then ``rule`` says what ("" for a facility's message).
+    by: account of a clerk who decided, then ``rule`` says what ("" for a facility's message). reason: in the clerk's
+    words, without patient data.
     """
 
     facility_code: str
@@ -47,6 +48,7 @@ class Cause:
     at: datetime
     by: str = ""
     rule: str = ""
+    reason: str = ""
 
 
 def lock(names: Iterable[str]) -> None:
@@ -141,7 +143,7 @@ def _statement(first: LocalIdentifier, second: LocalIdentifier) -> Assertion | N
 
 
 def tied_by_others(first: int, second: int, *, but: Collection[str]) -> bool:
-    """Whether statements tie two charts (ids) together, those of this very pair left out that have a basis of ``but``."""
+    """Whether statements tie two charts (ids) together, but those of this very pair that have one of these bases."""
     store, pair = DatabaseStore(), (min(first, second), max(first, second))
     known, fresh = {first}, {first}
     while fresh:
@@ -364,7 +366,7 @@ def _reasons(change: _Change, chart: int, tie: Tie | None) -> tuple[str, dict[st
     fields: ``[field, level, bits]`` of each field that said something.
     """
     cause = change.cause
-    by: dict[str, object] = {"by": cause.by} if cause.by else {}
+    by: dict[str, object] = {name: said for name, said in (("by", cause.by), ("reason", cause.reason)) if said}
     if tie is None:
         return cause.rule, by
     pair = tie.first, tie.second
