@@ -34,6 +34,7 @@ from apps.pix.models import (
     Person,
     Subscription,
 )
+from hie.exchange.audit import READ
 from hie.values.access import Subject
 from hie.values.identifiers import AssigningAuthority, Identifier, masked
 
@@ -127,15 +128,18 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
         if request.method == "POST" and chosen and form.is_valid():
             reason = form.cleaned_data["reason"]
             return self.audited_work(request, lambda: self._undo(request, person, chosen, reason), "undo link", person)
+        apart = _kept_apart(person)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("Undo a link"),
             "form": form,
             "charts": [{"pk": each.pk, "text": _short(each)} for each in _charts_of(person)],
-            "apart": _kept_apart(person),
+            "apart": apart,
             "back": reverse("admin:pix_person_change", args=[object_id]),
         }
+        seen = tuple(_subject(each) for each in (person.regional_id, *(each["regional_id"] for each in apart)))
+        self.record(request, self.read_event, READ, "undo link", seen, object_id=str(object_id))
         return TemplateResponse(request, "pix/part.html", context)
 
     def has_decide_permission(self, request: HttpRequest, object_id: int | None = None) -> bool:
@@ -224,17 +228,18 @@ def _charts_of(person: Person) -> list[LocalIdentifier]:
 
 
 def _kept_apart(person: Person) -> list[dict[str, str]]:
-    """What clerks keep apart from this person's charts: "chart+other" for the form, and the other chart in words."""
+    """What clerks keep apart from this person's charts: "chart+other" for the form, the other chart in words."""
     statements = Assertion.objects.filter(
         Q(first__person=person) | Q(second__person=person),
         basis=Assertion.Basis.CLERK,
         one_human=False,
         ended_at=None,
-    ).select_related("first", "second")
+    ).select_related("first__person", "second__person")
     found: dict[int, dict[str, str]] = {}
     for each in statements.order_by("pk"):
         own, other = (each.first, each.second) if each.first.person_id == person.pk else (each.second, each.first)
-        found.setdefault(other.person_id, {"value": f"{own.pk}+{other.pk}", "text": _short(other)})
+        shown = {"value": f"{own.pk}+{other.pk}", "text": _short(other), "regional_id": other.person.regional_id}
+        found.setdefault(other.person_id, shown)
     return list(found.values())
 
 

@@ -20,6 +20,9 @@ from apps.network import queries as network
 from apps.pix.admin.index import ReadOnly
 from apps.pix.models import LocalIdentifier, MatchRules, RulesRun
 from apps.pix.services import runs
+from hie.exchange.audit import READ
+from hie.values.access import Subject
+from hie.values.identifiers import Identifier
 
 State, Kind = RulesRun.State, RulesRun.Kind
 
@@ -51,7 +54,9 @@ class MatchRulesAdmin(ReadOnly, AuditedAdmin):
                 request, lambda: self._ask(request, rules, form), f"{asked} matching rules", rules
             )
             return response
-        return TemplateResponse(request, "pix/rules.html", self._context(request, rules, form))
+        context = self._context(request, rules, form)
+        self.record(request, self.read_event, READ, "what if", _patients(context["changed"]), object_id=str(rules.pk))
+        return TemplateResponse(request, "pix/rules.html", context)
 
     def has_adopt_permission(self, request: HttpRequest, object_id: int | None = None) -> bool:
         return request.user.has_perm("pix.change_matchrules")
@@ -142,7 +147,8 @@ def _changed(result: dict[str, Any]) -> list[dict[str, Any]]:
         ("joined", _("Persons that would be joined"), result["joined"], result["joined_charts"]),
         ("parted", _("Persons that would be parted"), result["parted"], result["parted_charts"]),
     )
-    shown = LocalIdentifier.objects.in_bulk({chart for *_rest, groups in kinds for group in groups for chart in group})
+    wanted = {chart for *_rest, groups in kinds for group in groups for chart in group}
+    shown = LocalIdentifier.objects.select_related("person").in_bulk(wanted)
     return [
         {
             "code": code,
@@ -153,6 +159,13 @@ def _changed(result: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for code, title, count, groups in kinds
     ]
+
+
+def _patients(changed: list[dict[str, Any]]) -> tuple[Subject, ...]:
+    """Everybody whom the page shows."""
+    shown = (chart["regional_id"] for kind in changed for group in kind["groups"] for chart in group)
+    authority = network.affinity_domain()
+    return tuple(Subject(Identifier(each, authority), each) for each in dict.fromkeys(shown))
 
 
 def _chart(row: LocalIdentifier) -> dict[str, Any]:
@@ -170,4 +183,5 @@ def _chart(row: LocalIdentifier) -> dict[str, Any]:
             )
         ),
         "url": reverse("admin:pix_person_change", args=[row.person_id]),
+        "regional_id": row.person.regional_id,
     }
