@@ -176,6 +176,50 @@ class MatchRules(models.Model):
         return self.name
 
 
+class RulesRun(models.Model):
+    """A version of the rules to be tried on, or decided by, the whole population; it is worked off in the background.
+
+    total, done: charts. result: of a trial what would change (``services.runs``). claimed_until: a worker is at it.
+    """
+
+    class Kind(models.TextChoices):
+        TRIAL = "trial", _("what if")
+        ADOPTION = "adoption", _("adoption")
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        RUNNING = "running", _("running")
+        DONE = "done", _("finished")
+        FAILED = "failed", _("failed")
+
+    rules = models.ForeignKey(
+        MatchRules, verbose_name=_("matching rules"), on_delete=models.PROTECT, related_name="runs"
+    )
+    kind = models.CharField(_("kind"), max_length=8, choices=Kind.choices)
+    state = models.CharField(_("state"), max_length=7, choices=State.choices, default=State.WAITING)
+    asked_by = models.CharField(_("asked by"), max_length=150)
+    asked_at = models.DateTimeField(_("asked"), auto_now_add=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    total = models.PositiveIntegerField(_("charts"), default=0)
+    done = models.PositiveIntegerField(_("charts done"), default=0)
+    result = models.JSONField(default=dict)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("run of matching rules")
+        verbose_name_plural = _("runs of matching rules")
+        ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                name="pix_one_run_waits", fields=("rules", "kind"), condition=models.Q(ended_at__isnull=True)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.rules_id}"
+
+
 class MatchKey(models.Model):
     """One candidate key of one chart (``matching.keys``): charts that share one are worth comparing.
 
@@ -226,6 +270,8 @@ class Assertion(models.Model):
         MERGE = "merge", _("merged by the facility")
         ONE_MESSAGE = "one message", _("sent together as one patient")
         CLERK = "clerk", _("decided by a clerk")
+        LINK = "link", _("linked by the facility")
+        UNLINK = "unlink", _("unlinked by the facility")
 
     first = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+", db_index=False)
     second = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+")
@@ -248,6 +294,31 @@ class Assertion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.first_id} {'=' if self.one_human else '≠'} {self.second_id}"
+
+
+class AwaitedLink(models.Model):
+    """A link that a facility stated (ITI TF-2: 3.30.6.6) and that waits for a chart not known yet, by its identifier.
+
+    other_*: the identifier it is linked with. Where both are unknown there is a row for each.
+    """
+
+    authority_oid = models.CharField(max_length=64)
+    value = models.CharField(max_length=64)
+    other_authority_oid = models.CharField(max_length=64)
+    other_value = models.CharField(max_length=64)
+    facility_code = models.CharField(max_length=10)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                name="pix_awaited_once", fields=("authority_oid", "value", "other_authority_oid", "other_value")
+            ),
+        )
+        indexes = (models.Index(name="pix_awaited_with", fields=("other_authority_oid", "other_value")),)
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class ReviewCase(models.Model):

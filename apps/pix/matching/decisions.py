@@ -63,7 +63,13 @@ def decide(scorer: Scorer, one: Chart, other: Chart) -> Verdict:
         held_back = _held_back(scorer, one, other, vector)
         if held_back in rules:
             return Verdict(Outcome.REVIEW, score, held_back, vector)
-    return Verdict(outcome, score, "score", vector, apart=score <= version.apart)
+    apart = score <= version.apart and score <= scorer.nothing_known - _AGAINST
+    return Verdict(outcome, score, "score", vector, apart=apart)
+
+
+# Two charts may only be kept from meeting by what was compared, not by how rare one human's charts are among all: so
+# many bits it has to speak against one human.
+_AGAINST = 3.0
 
 
 def plainly_two(scorer: Scorer, one: Named, other: Named) -> bool:

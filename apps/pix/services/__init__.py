@@ -22,7 +22,9 @@ from apps.pix.services.reviewing import (
     explain_pair,
     keep_apart,
     link,
+    part,
     postpone,
+    rejoin,
     take_back,
 )
 
@@ -46,8 +48,10 @@ __all__ = [
     "give_up",
     "keep_apart",
     "link",
+    "part",
     "postpone",
     "reissue",
+    "rejoin",
     "retry_now",
     "send_due",
     "subjects_of_continuation",

@@ -1,14 +1,15 @@
-"""What a facility tells of its patients: register, update, merge, change of number (ITI TF-2: 3.8, 3.30).
+"""What a facility tells of its patients: register, update, merge, change of number, link (ITI TF-2: 3.8, 3.30).
 
 The rules of merging differ: ITI-8 refuses what it cannot carry out and changes nothing, PAM (ITI-30) accepts a merge
 of unknown numbers. Locations in errors are free of dialect: ``identifier``, ``identifier.authority``,
-``prior identifier``, ``prior identifier.authority``, or the name of a field of ``Demographics``.
+``prior identifier``, ``prior identifier.authority``, the same of the ``other identifier``, or the name of a field of
+``Demographics``.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ from apps.ids.rules import NationalNumber, detect_national_number
 from apps.network import queries as network
 from apps.pix.models import Assertion, Encounter, FeedMessage, LinkEvent, LocalIdentifier
 from apps.pix.queries import regional_id_of
-from apps.pix.services import linking
+from apps.pix.services import linking, links
 from apps.pix.services.charts import (
     chart_of,
     check_lengths,
@@ -83,17 +84,30 @@ def _check(feed: PatientFeed, facility_code: str) -> PatientFeed:
     domains = _Domains(facility)
     identifiers, warnings = domains.own(feed.identifiers, "identifier")
     prior, prior_warnings = domains.own(feed.prior_identifiers, "prior identifier")
+    other, other_warnings = domains.own(feed.other_identifiers, "other identifier")
     check_lengths(feed.demographics)
-    warnings += prior_warnings + _refuse_national_numbers(feed)
-    return replace(feed, identifiers=identifiers, prior_identifiers=prior, warnings=tuple(warnings) + feed.warnings)
+    warnings += prior_warnings + other_warnings + _refuse_national_numbers(feed)
+    return replace(
+        feed,
+        identifiers=identifiers,
+        prior_identifiers=prior,
+        other_identifiers=other,
+        warnings=tuple(warnings) + feed.warnings,
+    )
 
 
 def _carry_out(feed: PatientFeed, facility_code: str, sender: str, now: datetime) -> FeedOutcome:
     """Do what a checked feed says, in the caller's database transaction."""
-    outcome = FeedOutcome(feed.identifiers, feed.prior_identifiers, warnings=feed.warnings)
+    named = feed.identifiers + feed.prior_identifiers + feed.other_identifiers
+    outcome = FeedOutcome(
+        identifiers=feed.identifiers,
+        prior_identifiers=feed.prior_identifiers,
+        other_identifiers=feed.other_identifiers,
+        warnings=feed.warnings,
+    )
     if not _remember(feed, sender, now):
         return replace(outcome, repeated=True, regional_id=regional_id_of(feed.identifiers[0]) or "")
-    linking.lock(f"{each.oid}|{each.value}" for each in feed.identifiers + feed.prior_identifiers)
+    linking.lock(f"{each.oid}|{each.value}" for each in named)
     done = _VERBS[feed.event](feed, Cause(facility_code, feed.message_id, now))
     return replace(outcome, regional_id=done.regional_id, subsumed=done.subsumed)
 
@@ -184,7 +198,7 @@ def _suspect(field_and_text: tuple[str, str]) -> NationalNumber | None:
 
 def _texts(feed: PatientFeed) -> Iterable[tuple[str, str]]:
     """(field, text) of everything that a number could hide in; only text long enough to hold one."""
-    for identifier in feed.identifiers + feed.prior_identifiers:
+    for identifier in feed.identifiers + feed.prior_identifiers + feed.other_identifiers:
         yield f"identifier {identifier.type_code} {identifier.assigning_authority.namespace}", identifier.value
     told = feed.demographics
     for name in (told.name.ideographic, told.name.phonetic, told.name.alphabetic):
@@ -249,6 +263,7 @@ def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> L
         write_demographics(row, told)
         linking.enter(row, cause)
         write_search_keys(row, anew=False)
+        links.arrived(row, cause)
         return row
     if row.status == MERGED:
         raise ExchangeError(
@@ -393,11 +408,33 @@ def _rename(row: LocalIdentifier, target: Identifier, cause: Cause) -> _Done:
     """Give a chart another number; the old one is unknown from now on, the history keeps both."""
     write = linking.write_event
     write(row, LinkEvent.Kind.CHANGED, cause, person_id=None, previous_id=row.person_id, rule="change of number")
-    row.value = target.value
+    previous, row.value = row.value, target.value
     row.last_seen = cause.at
     row.save(update_fields=["value", "last_seen"])
     write(row, LinkEvent.Kind.CHANGED, cause, person_id=row.person_id, rule="change of number")
+    links.renamed(row, previous)
+    links.arrived(row, cause)
     return _Done(_regional(row))
+
+
+def _link(feed: PatientFeed, cause: Cause) -> _Done:
+    """A24: the patients of two lists of identifiers are one human. An identifier may become known later."""
+    return _of_both_lists(feed, cause, links.link)
+
+
+def _unlink(feed: PatientFeed, cause: Cause) -> _Done:
+    """A37: the patients of two lists of identifiers are two humans. Where they are not linked nothing is done."""
+    return _of_both_lists(feed, cause, links.unlink)
+
+
+def _of_both_lists(feed: PatientFeed, cause: Cause, verb: Callable[[Identifier, Identifier, Cause], None]) -> _Done:
+    if not feed.other_identifiers:
+        raise ExchangeError(Reason.REQUIRED_MISSING, "A link names two patients.", "other identifier")
+    for one in feed.identifiers:
+        for other in feed.other_identifiers:
+            verb(one, other, cause)
+    row = _row(feed.identifiers[0])
+    return _Done(_regional(row) if row is not None else "")
 
 
 _ROW = "SELECT * FROM pix_localidentifier WHERE authority_oid = %s AND value = %s"
@@ -421,4 +458,6 @@ _VERBS = {
     FeedEvent.UPDATE: _register,
     FeedEvent.MERGE: _merge,
     FeedEvent.CHANGE_IDENTIFIER: _change_identifier,
+    FeedEvent.LINK: _link,
+    FeedEvent.UNLINK: _unlink,
 }

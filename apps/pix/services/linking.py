@@ -39,7 +39,8 @@ Kind = LinkEvent.Kind
 class Cause:
     """Who changed something, by which message, and when.
 
-    by: account of a clerk who decided, then ``rule`` says what ("" for a facility's message).
+    by: account of a clerk who decided, then ``rule`` says what ("" for a facility's message). reason: in the clerk's
+    words, without patient data.
     """
 
     facility_code: str
@@ -47,6 +48,7 @@ class Cause:
     at: datetime
     by: str = ""
     rule: str = ""
+    reason: str = ""
 
 
 def lock(names: Iterable[str]) -> None:
@@ -98,10 +100,10 @@ def reconsider(row: LocalIdentifier, cause: Cause) -> None:
 def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause) -> None:
     """Keep that a facility says of two charts that they are of one human; the first one's person survives.
 
-    A merge ends what a clerk decided of the two before. What a facility only sends together does not.
+    A merge or link ends what was decided of the two before. What a facility only sends together does not.
     """
     known = _statement(first, second)
-    if known is not None and not known.one_human and basis != Assertion.Basis.MERGE:
+    if known is not None and not known.one_human and basis == Assertion.Basis.ONE_MESSAGE:
         return
     if known is None or not known.one_human:
         write_statement(first, second, basis, cause, one_human=True)
@@ -138,6 +140,21 @@ def write_statement(
 def _statement(first: LocalIdentifier, second: LocalIdentifier) -> Assertion | None:
     low, high = sorted((first.pk, second.pk))
     return Assertion.objects.filter(first_id=low, second_id=high, ended_at=None).first()
+
+
+def tied_by_others(first: int, second: int, *, but: Collection[str]) -> bool:
+    """Whether statements tie two charts (ids) together, but those of this very pair that have one of these bases."""
+    store, pair = DatabaseStore(), (min(first, second), max(first, second))
+    known, fresh = {first}, {first}
+    while fresh:
+        found: set[int] = set()
+        for each in store.statements(fresh):
+            own = (each.first, each.second) == pair and store.bases[pair] in but
+            if each.one_human and not own:
+                found |= {each.first, each.second}
+        fresh = found - known
+        known |= fresh
+    return second in known
 
 
 def write_event(
@@ -349,7 +366,7 @@ def _reasons(change: _Change, chart: int, tie: Tie | None) -> tuple[str, dict[st
     fields: ``[field, level, bits]`` of each field that said something.
     """
     cause = change.cause
-    by: dict[str, object] = {"by": cause.by} if cause.by else {}
+    by: dict[str, object] = {name: said for name, said in (("by", cause.by), ("reason", cause.reason)) if said}
     if tie is None:
         return cause.rule, by
     pair = tie.first, tie.second
