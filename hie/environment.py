@@ -58,6 +58,15 @@ VARIABLES = (
     Variable(
         "HIE_DOCUMENT_SCANNER", "", "Dotted path of a function path -> clean? asked of every document; empty: none."
     ),
+    Variable("HIE_DOCUMENT_STORAGE", "local", "local keeps documents in HIE_DOCUMENT_STORE, s3 in a bucket."),
+    Variable("HIE_S3_ENDPOINT", "", "URL of the S3-compatible storage; empty: AWS, by region."),
+    Variable("HIE_S3_BUCKET", "", "Bucket of the documents; nothing else belongs in it."),
+    Variable("HIE_S3_REGION", "", "Region of the bucket; empty: us-east-1, which most other makers take."),
+    Variable("HIE_S3_ACCESS_KEY", "", "Access key id; empty: found as AWS clients do."),
+    Variable("HIE_S3_SECRET_KEY", "", "Secret access key."),
+    Variable("HIE_S3_SECONDS", "20", "Seconds without a sign of the storage after which a message is told to retry."),
+    Variable("HIE_DOCUMENT_KEY", "", "Name of the key that new documents are sealed with; empty: kept as they came."),
+    Variable("HIE_DOCUMENT_KEYS", "", "Directory of the keys of sealed documents; empty: keys/ in the data directory."),
     Variable("HIE_MAX_MESSAGE_MB", "8", "Largest message without its documents (HL7 v2 or SOAP part), in MiB."),
     Variable("HIE_MAX_DOCUMENT_MB", "4096", "Largest single document, in MiB."),
     Variable("HIE_MAX_RESULTS", "10000", "Most objects that one stored query answers with; above: XDSTooManyResults."),

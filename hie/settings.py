@@ -141,7 +141,10 @@ EXCHANGE = {
 
 # Where the bytes of a document lie, by the scheme of its locator (apps/xds/repository.py).
 CONTENT_STORES = {
-    "blob": "apps.xds.repository.open_blob",
+    "blob": "apps.xds.stores.source",
+    "sealed": "apps.xds.stores.source",
+    "object": "apps.xds.stores.source",
+    "sealedobject": "apps.xds.stores.source",
     "ssmix": "apps.ssmix.repository.open_file",
 }
 
@@ -156,6 +159,28 @@ if CONSENT_DEFAULT not in ("opt-in", "opt-out"):
 
 SOAP_URL = f"https://{HOST_NAMES[0]}:{environment.number('HIE_HTTPS_PORT')}/soap"
 DOCUMENT_STORE = environment.text("HIE_DOCUMENT_STORE") or str(DATA_DIR / "documents")
+DOCUMENT_STORAGE = environment.text("HIE_DOCUMENT_STORAGE")
+if DOCUMENT_STORAGE not in ("local", "s3"):
+    raise SystemExit("HIE_DOCUMENT_STORAGE has to be local or s3.")
+if DOCUMENT_STORAGE == "s3" and not environment.text("HIE_S3_BUCKET"):
+    raise SystemExit("HIE_DOCUMENT_STORAGE=s3 needs HIE_S3_BUCKET, and HIE_S3_ENDPOINT unless it is AWS.")
+DOCUMENT_KEY = environment.text("HIE_DOCUMENT_KEY")
+DOCUMENT_KEYS = environment.text("HIE_DOCUMENT_KEYS") or str(DATA_DIR / "keys")
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "documents": {
+        "BACKEND": "apps.xds.stores.s3.S3Storage",
+        "OPTIONS": {
+            "endpoint": environment.text("HIE_S3_ENDPOINT"),
+            "bucket": environment.text("HIE_S3_BUCKET"),
+            "region": environment.text("HIE_S3_REGION"),
+            "access_key": environment.text("HIE_S3_ACCESS_KEY"),
+            "secret_key": environment.text("HIE_S3_SECRET_KEY"),
+            "seconds": environment.number("HIE_S3_SECONDS"),
+        },
+    },
+}
 # Makes the documents of on-demand entries in our own repository: (entry, regional id, permit) -> bytes or None.
 ON_DEMAND = ""
 DOCUMENT_SCANNER = environment.text("HIE_DOCUMENT_SCANNER")

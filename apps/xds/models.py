@@ -64,6 +64,47 @@ class Content(models.Model):
         return f"{self.locator.partition(':')[0]} {self.sha256[:12]}"
 
 
+class SealingKey(models.Model):
+    """The key of one sealed content, sealed by a key of the operator (apps/xds/stores/sealing.py)."""
+
+    content = models.OneToOneField(Content, primary_key=True, on_delete=models.CASCADE, related_name="sealing_key")
+    key_name = models.CharField(_("key"), max_length=64, db_index=True)
+    wrapped = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.key_name} of {self.content_id}"
+
+
+class BackupRun(models.Model):
+    """A backup that was begun. While one is under way no document is removed, so that none is missing in it."""
+
+    started_at = models.DateTimeField(_("begun"), auto_now_add=True)
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} {self.pk}"
+
+
+class RepositoryCheck(models.Model):
+    """What ``check_documents`` found in one repository: the last time, and nothing older."""
+
+    repository_unique_id = models.CharField(_("repository"), max_length=64, unique=True)
+    checked_at = models.DateTimeField(_("checked at"))
+    read = models.BooleanField(_("every byte was read"))
+    documents = models.BigIntegerField(_("documents"))
+    size = models.BigIntegerField(_("size in bytes"))
+    lost = models.BigIntegerField(_("lost"), default=0)
+    altered = models.BigIntegerField(_("altered"), default=0)
+    closed = models.BigIntegerField(_("key is missing"), default=0)
+
+    class Meta:
+        verbose_name = _("check of a repository")
+        verbose_name_plural = _("checks of repositories")
+
+    def __str__(self) -> str:
+        return self.repository_unique_id
+
+
 class PatientRow(models.Model):
     """What belongs to one patient: the surviving regional id, and the shard it puts the row in."""
 

@@ -140,9 +140,12 @@ def _keep_file(each: Attachment) -> list[Any]:
     directory = _directory()
     place = directory / secrets.token_hex(16)
     try:
+        if not isinstance(each.path, Path):
+            raise OSError("nothing to link to")
         os.link(each.path, place)
     except OSError:
-        shutil.copyfile(each.path, place)
+        with each.path.open("rb") as source, place.open("xb") as target:
+            shutil.copyfileobj(source, target)
     for written in (place, directory):
         descriptor = os.open(written, os.O_RDONLY)
         try:

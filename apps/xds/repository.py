@@ -1,25 +1,20 @@
-"""Where the bytes of documents lie, and how they are read (ITI TF-2: 3.43).
+"""How the bytes of documents are read (ITI TF-2: 3.43).
 
-A locator is ``<scheme>:<place>``; the content store of its scheme (settings.CONTENT_STORES) turns it into a path.
-The store of this app, ``blob``, is addressed by content: ``sha256/ab/cd/<SHA-256>`` under settings.DOCUMENT_STORE. A
-blob is written beside its place, synced, renamed and its directory synced, in this order, so that whatever bears a
-final name is whole; a blob without a row in the registry is harmless: nothing names it, and the same bytes would take
-its place. That a directory itself is there for good is seen to once in a process: then a document costs two syncs.
+A locator is ``<scheme>:<place>``; the content store of its scheme (settings.CONTENT_STORES) turns it into something to
+read. The stores of this app are ``apps.xds.stores``. What is kept there without a row in the registry is harmless:
+nothing names it.
 
-Every read is verified by SHA-256 before the first byte leaves: an answer that has begun cannot be taken back, and a
-consumer must never hold altered bytes for a document. Up to 8 MB that costs less than the answer itself and is done
-each time. A larger file is hashed once in a process and again whenever its device, inode, size or time of change
-differ from those at its last verification.
+Every read is verified by SHA-256 of the plain bytes before the first one leaves: an answer that has begun cannot be
+taken back, and a consumer must never hold altered bytes for a document. Up to 8 MB that costs less than the answer
+itself and is done each time. A larger file of this machine is hashed once in a process and again whenever its device,
+inode, size or time of change differ from those at its last verification; what is fetched from a bucket is hashed as
+often as it is fetched. No database transaction is open meanwhile.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import re
-import secrets
-import shutil
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
@@ -32,11 +27,13 @@ from django.utils.module_loading import import_string
 from apps.network.queries import facilities
 from apps.xds.models import ObjectType
 from apps.xds.rules import disclosure_of
+from apps.xds.stores import KeyProblem, open_plain
 from hie.exchange.rows import fetch
 from hie.values.access import Permit
 from hie.values.documents import (
-    Content,
+    DataKey,
     DocumentRequest,
+    Readable,
     RetrievedDocument,
     RetrieveRequest,
     RetrieveResult,
@@ -50,10 +47,11 @@ log = logging.getLogger("apps.xds.repository")
 
 ALWAYS_HASHED = 8 * 1024 * 1024
 _REMEMBERED = 4096
-_BLOB = re.compile(r"blob:([0-9a-f]{64})")
 
 _NOT_AVAILABLE = "No document with this unique id is available in this repository."
 _UNKNOWN_REPOSITORY = "The repository unique id is of no repository of this network."
+_SILENT = "The storage of this document does not answer at the moment; ask again."
+_CLOSED = "This document cannot be opened at the moment; the operator of the repository has been told."
 _DAMAGED = "The content of this document is lost or altered; the operator of the repository has been told."
 
 
@@ -82,86 +80,38 @@ def patients_of(request: RetrieveRequest) -> dict[DocumentRequest, tuple[str, ..
     return {each: tuple(patients) for each, patients in owners.items() if patients}
 
 
-def open_content(locator: str, size: int, sha256: str) -> Path:
-    """The file behind a locator, verified to be the bytes that were taken in.
+def open_content(locator: str, size: int, sha256: str, data_key: DataKey | None = None) -> Readable:
+    """What is behind a locator, verified to be the bytes that were taken in. data_key: of a sealed document.
 
-    Raises ExchangeError(REPOSITORY_ERROR) where the file is missing, unreadable or altered.
+    Raises ExchangeError: REPOSITORY_ERROR where it is missing, unreadable, altered or its key is not there, BUSY where
+    its place does not answer.
     """
     scheme = locator.partition(":")[0]
     try:
-        path = _store(scheme)(locator)
-        if not _verified(path, size, sha256):
+        lying = _store(scheme)(locator)
+        plain = open_plain(lying, locator, data_key)
+        if not _verified(plain, size, sha256):
             log.error("content %s of scheme %s differs from what was taken in", sha256[:16], scheme)
             raise ExchangeError(Reason.REPOSITORY_ERROR, _DAMAGED)
+    except (TimeoutError, ConnectionError) as failure:
+        log.warning("content %s of scheme %s: %s", sha256[:16], scheme, failure)
+        raise ExchangeError(Reason.BUSY, _SILENT) from failure
+    except KeyProblem as problem:
+        log.error("content %s of scheme %s: %s", sha256[:16], scheme, problem)
+        raise ExchangeError(Reason.REPOSITORY_ERROR, _CLOSED) from problem
     except OSError as failure:
         log.exception("content %s of scheme %s cannot be read: %s", sha256[:16], scheme, type(failure).__name__)
         raise ExchangeError(Reason.REPOSITORY_ERROR, _DAMAGED) from failure
-    return path
-
-
-def open_blob(locator: str) -> Path:
-    """The path of a blob. Only ``blob:`` with 64 hex digits names one, so that no locator leads out of the store."""
-    match = _BLOB.fullmatch(locator)
-    if match is None:
-        raise FileNotFoundError("not the locator of a blob")
-    return _place(match[1])
-
-
-def keep_blob(content: Content) -> str:
-    """Take the spooled bytes into the store for good; return their locator. The spooled file itself stays."""
-    place = _place(content.sha256)
-    if not place.parent.is_dir():
-        _kept_directories.discard(place.parent)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = place.parent / f".{content.sha256[:16]}.{secrets.token_hex(8)}"
-    try:
-        _link_or_copy(content.path, beside)
-        _sync(beside)
-        beside.replace(place)  # also over the same bytes: what lies there might be damaged
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync(place.parent)
-    _keep_directory(place.parent)
-    return f"blob:{content.sha256}"
-
-
-_kept_directories: set[Path] = set()
-
-
-def _keep_directory(directory: Path) -> None:
-    """Make the entries of a directory's three parents durable, unless this process did so before."""
-    for parent in list(directory.parents)[:3] if directory not in _kept_directories else ():
-        _sync(parent)
-    _kept_directories.add(directory)
-
-
-def _place(sha256: str) -> Path:
-    return Path(settings.DOCUMENT_STORE) / "sha256" / sha256[:2] / sha256[2:4] / sha256
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Link where the spool lies on the same file system, else copy: a large document is moved without being read."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return plain
 
 
 @cache
-def _store(scheme: str) -> Callable[[str], Path]:
-    """The content store of a scheme: locator -> path."""
+def _store(scheme: str) -> Callable[[str], Readable]:
+    """The content store of a scheme: locator -> what lies there."""
     dotted_path = settings.CONTENT_STORES.get(scheme)
     if dotted_path is None:
         raise FileNotFoundError("no content store has this scheme")
-    store: Callable[[str], Path] = import_string(dotted_path)
+    store: Callable[[str], Readable] = import_string(dotted_path)
     return store
 
 
@@ -169,17 +119,18 @@ _verified_before: OrderedDict[tuple[str, int, int, int, int, int], None] = Order
 _verified_lock = Lock()
 
 
-def _verified(path: Path, size: int, sha256: str) -> bool:
-    status = path.stat()
-    if status.st_size != size:
+def _verified(plain: Readable, size: int, sha256: str) -> bool:
+    place = plain if isinstance(plain, Path) else getattr(plain, "place", None)
+    status = place.stat() if place is not None else None
+    if place is plain and status is not None and status.st_size != size:
         return False
-    seen = (sha256, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    seen = status and (sha256, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     if size > ALWAYS_HASHED and seen in _verified_before:
         return True
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+    with plain.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:  # type: ignore[arg-type]
             return False
-    if size > ALWAYS_HASHED:
+    if size > ALWAYS_HASHED and seen is not None:
         with _verified_lock:
             _verified_before[seen] = None
             while len(_verified_before) > _REMEMBERED:
@@ -189,11 +140,13 @@ def _verified(path: Path, size: int, sha256: str) -> bool:
 
 _COLUMNS = (
     "e.unique_id, e.repository_unique_id, e.patient_id, e.mime_type, e.entry_uuid, e.facility_code,"
-    " e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date, c.locator, c.size, c.sha256"
+    " e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date, c.locator, c.size, c.sha256,"
+    " k.key_name, k.wrapped"
 )
 _PATIENT, _MIME_TYPE = 2, 3
 _DISCLOSURE = slice(4, 11)
 _CONTENT = slice(11, 14)
+_KEY = slice(14, 16)
 
 
 def repositories() -> frozenset[str]:
@@ -228,6 +181,7 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
     rows: dict[tuple[str, str], list[tuple]] = {}
     found = fetch(
         f"SELECT {_COLUMNS} FROM xds_documententry e LEFT JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
+        " LEFT JOIN xds_sealingkey k ON k.content_id = c.id"
         f" WHERE e.unique_id IN ({marks}) AND (c.id IS NOT NULL OR e.object_type = %s) ORDER BY e.id DESC",
         [*unique_ids, ObjectType.ON_DEMAND.value],
     )
@@ -241,9 +195,10 @@ def _document(asked: DocumentRequest, rows: dict[tuple[str, str], list[tuple]], 
         raise ExchangeError(Reason.UNKNOWN_REPOSITORY, _UNKNOWN_REPOSITORY, asked.document_unique_id)
     for row in rows.get(_key(asked), ()):
         locator, size, sha256 = row[_CONTENT]
+        key_name, wrapped = row[_KEY]
         if locator is not None and permit.allows(row[_PATIENT], disclosure_of(*row[_DISCLOSURE])):
             try:
-                path = open_content(locator, size, sha256)
+                path = open_content(locator, size, sha256, key_name and DataKey(key_name, bytes(wrapped)))
             except ExchangeError as error:
                 raise ExchangeError(error.reason, error.detail, asked.document_unique_id) from error
             return RetrievedDocument(asked, row[_MIME_TYPE], path, size)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Literal, Protocol
 
 from hie.values.codes import Code
 from hie.values.errors import Finding
@@ -143,11 +144,28 @@ class Association:
 RegistryObject = DocumentEntry | SubmissionSet | Folder | Association
 
 
+class Readable(Protocol):
+    """A file, or what opens like one: the bytes of a document, from the first one on, each time it is opened."""
+
+    def open(self, mode: Literal["rb"], /) -> IO[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DataKey:
+    """The key that one content is sealed with, itself sealed: name of the key that opens it, and the bytes."""
+
+    key_name: str
+    wrapped: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """The bytes of one document on their way in: spooled to a file and hashed while they came.
 
-    path: the spooled file, owned by whoever receives the value. size in bytes; sha1 and sha256 in hex.
+    path: the spooled file, owned by whoever receives the value. size in bytes; sha1 and sha256 in hex, of the plain
+    bytes. locator: where they have been kept for good, "" before; data_key: of bytes that lie sealed there;
+    kept_before: an earlier submission had brought them there; instead_of: the locator at which the same bytes should
+    have lain and did not.
     """
 
     path: Path
@@ -155,6 +173,10 @@ class Content:
     sha1: str
     sha256: str
     mime_type: str = ""
+    locator: str = ""
+    data_key: DataKey | None = None
+    kept_before: bool = False
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +333,8 @@ class RetrieveRequest:
 
 @dataclass(frozen=True, slots=True)
 class RetrievedDocument:
-    """One document of the answer: its bytes are read from ``path`` when the answer is written; size in bytes.
+    """One document of the answer: its bytes are read from ``path``, a file or what opens like one, when the answer is
+    written; size in bytes.
 
     new_document_unique_id: of an on-demand document, the unique id that this very content has got; where it was kept,
     new_repository_unique_id says in which repository (ITI TF-2: 3.43.4.2.3). Else both are "".
@@ -319,7 +342,7 @@ class RetrievedDocument:
 
     request: DocumentRequest
     mime_type: str
-    path: Path
+    path: Readable
     size: int
     new_document_unique_id: str = ""
     new_repository_unique_id: str = ""

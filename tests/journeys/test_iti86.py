@@ -6,11 +6,11 @@ import pytest
 from django.conf import settings
 
 from apps.xds import models
-from apps.xds.repository import open_blob
 from apps.xds.services import remove_objects
 from hie.values.documents import DocumentRequest, RemovalResult, RemoveDocuments, RemoveObjects
 from hie.values.errors import ExchangeError
 from hie.wire.ebxml import remove_documents
+from tests.apps.xds.samples import path_of
 from tests.journeys.soap_region import HOSPITAL, Region, records
 from tests.journeys.test_iti62 import submitted
 
@@ -31,7 +31,7 @@ def test_a_document_goes(region: Region) -> None:
         ask(region, row.unique_id)
     remove_objects(RemoveObjects(uuids), facility_code=HOSPITAL)
     assert len(ask(region, row.unique_id, "9.9.9").findings) == 1
-    assert not open_blob(row.content.locator).exists()
+    assert not path_of(row.content.locator).exists()
     kept = records("ITI-86")
     assert [(each.event_id, each.action, each.outcome) for each in kept] == [
         ("110110", "D", 8),

@@ -1,27 +1,34 @@
-"""Are the documents there, and whole? Files and rows of the repository held against each other.
+"""Are the documents there, and whole? What lies in the stores and the rows of the repository held against each other.
 
-lost      a row names a file that is not there, or that cannot be read
-altered   the file has other bytes than were taken in
-orphan    a file of the store that no row names: a submission that was refused, or was interrupted
+lost      a row names bytes that are not there, or that cannot be read
+altered   other bytes lie there than were taken in; of a sealed document also where a chunk does not open
+closed    the key of a sealed document is missing or another one: put it back, nothing is lost
+orphan    bytes that no row names: a submission that was refused, or was interrupted, or a document that went
 half      a file that was being written when its process ended
-A file that is young may belong to a submission that goes on; it is passed over.
+What is young may belong to a submission that goes on; it is passed over.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
+from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from apps.xds.models import Content, DocumentEntry, Outgoing
-from apps.xds.services.storing import hold
+from apps.xds import stores
+from apps.xds.models import Content, DocumentEntry, Outgoing, RepositoryCheck
+from apps.xds.services.removing import backup_under_way, give_up
+from hie.values.documents import DataKey, Readable
+from hie.values.errors import ExchangeError
 
 DAY = 24 * 60 * 60.0
 _AT_ONCE = 500
@@ -29,11 +36,13 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong. kind: ``lost``, ``altered``, ``orphan`` or ``half``. entries: how many it concerns."""
+    """One thing that is wrong. kind: see above. place: a locator, or where the left-over lies. entries: how many it
+    concerns; locator: of an orphan."""
 
     kind: str
     place: str
     entries: int = 0
+    locator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,66 +56,93 @@ class Checked:
 def check_documents(*, read: bool = True, older_than: float = DAY) -> Iterator[Fault | Checked]:
     """Every fault as it is found, and at the end what was checked. Memory does not grow with the repository.
 
-    read: compare the bytes with their SHA-256, else their sizes only. older_than: seconds; younger files are left.
+    read: compare the bytes with their SHA-256, else their sizes only. older_than: seconds; what is younger is left.
+    What was found of each repository is kept for the admin. Raises OSError where a bucket does not answer: then
+    nothing is known of what lies there.
     """
+    began = timezone.now()
     count, faults = 0, Counter[str]()
-    for content in Content.objects.order_by("id").iterator(_AT_ONCE):
+    of_repositories: dict[str, Counter[str]] = {}
+    for content in Content.objects.select_related("sealing_key").order_by("id").iterator(_AT_ONCE):
         count += 1
         kind = _kind_of(content, read=read)
         if kind:
             faults[kind] += 1
-            yield Fault(kind, content.locator, DocumentEntry.objects.filter(content=content).count())
+            repositories = DocumentEntry.objects.filter(content=content).values_list("repository_unique_id", flat=True)
+            for repository_unique_id in repositories:
+                of_repositories.setdefault(repository_unique_id, Counter())[kind] += 1
+            yield Fault(kind, content.locator, len(repositories))
     for fault in _left_over(time.time() - older_than):
         faults[fault.kind] += 1
         yield fault
+    _keep_result(began, of_repositories, read=read)
     yield Checked(count, dict(faults))
 
 
-def remove_left_over(place: str) -> bool:
+def remove_left_over(fault: Fault) -> bool:
     """Remove one orphan or half-written file that ``check_documents`` has named; False where it is needed by now."""
-    path = Path(settings.DOCUMENT_STORE) / place
-    with transaction.atomic():
-        hold([path.name])
-        if Content.objects.filter(locator=f"blob:{path.name}").exists():
-            return False
-        path.unlink(missing_ok=True)
-        return True
+    if backup_under_way():
+        return False
+    if fault.kind == "orphan":
+        return give_up(fault.locator, fault.locator.partition(":")[2][:64])
+    (Path(settings.DOCUMENT_STORE) / fault.place).unlink(missing_ok=True)
+    return True
 
 
 def _kind_of(content: Content, *, read: bool) -> str:
     scheme = content.locator.partition(":")[0]
     try:
-        path: Path = import_string(settings.CONTENT_STORES[scheme])(content.locator)
-        if path.stat().st_size != content.size:
-            return "altered"
-        if read:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != content.sha256:
-                    return "altered"
-    except (OSError, KeyError):
+        if scheme in stores.FORMS and not read:
+            return "" if stores.is_there(content.locator, content.size) else _absent_or_altered(content)
+        return _compared(content, import_string(settings.CONTENT_STORES[scheme])(content.locator), read=read)
+    except stores.KeyProblem:
+        return "closed"
+    except stores.Damaged:
+        return "altered"
+    except (TimeoutError, ConnectionError):
+        raise
+    except (OSError, KeyError, ExchangeError):
         return "lost"
-    return ""
+
+
+def _compared(content: Content, lying: Readable, *, read: bool) -> str:
+    sealing = getattr(content, "sealing_key", None)
+    if sealing is None and isinstance(lying, Path) and lying.stat().st_size != content.size:
+        return "altered"
+    if not read:
+        return ""
+    data_key = DataKey(sealing.key_name, bytes(sealing.wrapped)) if sealing else None
+    with stores.open_plain(lying, content.locator, data_key).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
+    return "" if digest.hexdigest() == content.sha256 else "altered"
+
+
+def _absent_or_altered(content: Content) -> str:
+    """Nothing of the right size lies there: of another size, or nothing at all?"""
+    return "altered" if stores.exists(content.locator) else "lost"
 
 
 def _left_over(before: float) -> Iterator[Fault]:
-    """Files of the store that nothing names, a directory at a time."""
+    """What lies in the stores and nothing names, a few hundred at a time."""
+    old = ((locator, place) for locator, place, written in stores.walk() if written < before)
+    for some in _batches(old):
+        locators = [locator for locator, _ in some if locator]
+        named = set(Content.objects.filter(locator__in=locators).values_list("locator", flat=True))
+        for locator, place in some:
+            if not locator:
+                yield Fault("half", place)
+            elif locator not in named:
+                yield Fault("orphan", place, locator=locator)
     store = Path(settings.DOCUMENT_STORE)
-    for directory in sorted(store.glob("sha256/*/*")):
-        files = [path for path in sorted(directory.iterdir()) if path.is_file() and _age(path) < before]
-        named = set(
-            Content.objects.filter(locator__in=[f"blob:{path.name}" for path in files]).values_list(
-                "locator", flat=True
-            )
-        )
-        for path in files:
-            if path.name.startswith("."):
-                yield Fault("half", str(path.relative_to(store)))
-            elif f"blob:{path.name}" not in named:
-                yield Fault("orphan", str(path.relative_to(store)))
-    kept = {path for row in Outgoing.objects.values_list("attachments", flat=True) for _, path, _, _ in row}
+    kept = {path for row in Outgoing.objects.values_list("attachments", flat=True) for _, path, *_ in row}
     for path in [*store.glob("incoming/*"), *store.glob("outgoing/*")]:
         if path.is_file() and _age(path) < before and str(path) not in kept:
             yield Fault("half", str(path.relative_to(store)))
+
+
+def _batches(items: Iterator[Any]) -> Iterator[list[Any]]:
+    while some := list(itertools.islice(items, _AT_ONCE)):
+        yield some
 
 
 def _age(path: Path) -> float:
@@ -114,3 +150,26 @@ def _age(path: Path) -> float:
         return path.stat().st_ctime
     except FileNotFoundError:
         return float("inf")
+
+
+def _keep_result(began: Any, faults: dict[str, Counter[str]], *, read: bool) -> None:
+    """One row for each repository that holds documents here."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e.repository_unique_id, count(*), sum(c.size) FROM xds_documententry e"
+            " JOIN xds_content c ON c.id = e.content_id GROUP BY e.repository_unique_id"
+        )
+        found = cursor.fetchall()
+    with transaction.atomic():
+        RepositoryCheck.objects.all().delete()
+        RepositoryCheck.objects.bulk_create(
+            RepositoryCheck(
+                repository_unique_id=repository_unique_id,
+                checked_at=began,
+                read=read,
+                documents=documents,
+                size=size,
+                **{kind: faults.get(repository_unique_id, Counter())[kind] for kind in ("lost", "altered", "closed")},
+            )
+            for repository_unique_id, documents, size in found
+        )

@@ -16,9 +16,8 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from apps.xds import models
 from apps.xds.models import Status
-from apps.xds.repository import keep_blob, open_blob, repositories
+from apps.xds.repository import repositories
 from apps.xds.services import code_sets, relationships
 from apps.xds.services.judging import (
     UNKNOWN_PATIENT,
@@ -36,8 +35,9 @@ from apps.xds.services.judging import (
     sent_before,
     warnings_of,
 )
+from apps.xds.services.keeping import registered_contents, take_in
 from apps.xds.services.relationships import Change, Known
-from apps.xds.services.storing import deprecate, hold, keep_contents, store, touch_folders
+from apps.xds.services.storing import deprecate, hold, store, touch_folders
 from apps.xds.services.subscribing import tell
 from hie.values.documents import (
     ON_DEMAND,
@@ -84,10 +84,9 @@ def prepare_provided(submission: Submission) -> Submission:
     if not errors_of(findings):
         findings = (*findings, *_scanned(submission))
     submission = replace(_filled_in(submission), findings=findings)
-    if not errors_of(findings):
-        for content in submission.contents.values():
-            keep_blob(content)
-    return submission
+    if errors_of(findings):
+        return submission
+    return replace(submission, contents=take_in(submission.contents))
 
 
 def _scanned(submission: Submission) -> list[Finding]:
@@ -215,27 +214,15 @@ def _store(
 ) -> None:
     moment = write_dtm(datetime.now(UTC))
     final = final_ids(submission)
-    _check_there(contents)
     change = relationships.change(submission, known)
     objects = [completed(each, final, patient_id, moment) for each in objects_of(submission)]
     objects += [completed(each, final, patient_id, moment) for each in change.associations]
-    kept = keep_contents(
-        [
-            models.Content(locator=f"blob:{each.sha256}", size=each.size, sha1=each.sha1, sha256=each.sha256)
-            for each in contents.values()
-        ]
-    )
-    by_uuid = {final[name]: kept[f"blob:{each.sha256}", each.sha256] for name, each in contents.items()}
+    kept = registered_contents(contents.values())
+    by_uuid = {final[name]: kept[each.locator] for name, each in contents.items()}
     by_uuid |= {final[name]: content_id for name, content_id in places.items()}
     store(objects, facility_code, lambda _: patient_id, by_uuid, digest)
     _apply(change, moment)
     tell(objects, patient_id)
-
-
-def _check_there(contents: Mapping[str, Content]) -> None:
-    """A content that was made durable may have been removed since, with the last document of the same bytes."""
-    if not all(open_blob(f"blob:{each.sha256}").exists() for each in contents.values()):
-        raise ExchangeError(Reason.BUSY, "The document was removed while it was submitted; send it again.")
 
 
 def _apply(change: Change, moment: str) -> None:

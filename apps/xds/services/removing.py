@@ -6,15 +6,17 @@ their metadata: while an entry describes a document, the document stays. A facil
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.utils import timezone
 
-from apps.xds import models
-from apps.xds.repository import open_blob, repositories
+from apps.xds import models, stores
+from apps.xds.repository import repositories
 from apps.xds.services.relationships import Known, known_uuids
 from apps.xds.services.storing import hold
 from hie.values.documents import (
@@ -26,6 +28,10 @@ from hie.values.documents import (
     RemoveObjects,
 )
 from hie.values.errors import ExchangeError, Finding, Reason
+
+log = logging.getLogger("apps.xds.stores")
+
+LONGEST_BACKUP = timedelta(days=2)
 
 _MODELS = {
     "DocumentEntry": models.DocumentEntry,
@@ -155,7 +161,7 @@ def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
     if not rows:
         detail = "No document of your facility with this unique id is in this repository."
         raise ExchangeError(Reason.DOCUMENT_NOT_AVAILABLE, detail, unique_id)
-    if any(not row.content.locator.startswith("blob:") for row in rows):
+    if any(row.content.locator.partition(":")[0] not in stores.FORMS for row in rows):
         detail = "The document lies in the storage of its hospital; it is removed there."
         raise ExchangeError(Reason.DOCUMENT_NOT_REMOVED, detail, unique_id)
     for row in rows:
@@ -164,18 +170,46 @@ def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
 
 
 def _release(content: models.Content) -> None:
-    """Give the bytes up where nothing names them any more; the file goes when that is certain."""
+    """Give the bytes up where nothing names them any more; they go when that is certain."""
+    models.Content.objects.select_for_update().filter(pk=content.pk).first()  # a registration may be counting on it
     used = models.DocumentEntry.objects.filter(content=content).exists()
     if used or models.Withdrawn.objects.filter(content=content).exists():
         return
     content.delete()
-    transaction.on_commit(lambda: _unlink(content.locator, content.sha256))
+    transaction.on_commit(lambda: give_up(content.locator, content.sha256))
+
+
+def give_up(locator: str, sha256: str) -> bool:
+    """Remove bytes of our own stores that no row names; False where they are needed by now.
+
+    A blob may be taken in again at any moment, under the same name, by a registration that holds its SHA-256 too;
+    of the other forms nobody can come to need what nobody needs (apps/xds/stores), and no transaction is open.
+    Where a bucket does not answer, or while a backup is under way, they stay, an orphan that ``check_documents`` finds.
+    """
+    if backup_under_way():
+        return False
+    try:
+        if locator.startswith(f"{stores.BLOB}:"):
+            return _remove_blob(locator, sha256)
+        if models.Content.objects.filter(locator=locator).exists():
+            return False
+        stores.remove(locator)
+    except OSError as failure:
+        log.warning("content %s could not be removed: %s", sha256[:16], failure)
+        return False
+    return True
+
+
+def backup_under_way() -> bool:
+    """Whether a backup may still copy what its copy of the database names. One that began two days ago was killed."""
+    recent = timezone.now() - LONGEST_BACKUP
+    return models.BackupRun.objects.filter(ended_at=None, started_at__gt=recent).exists()
 
 
 @transaction.atomic
-def _unlink(locator: str, sha256: str) -> None:
-    """Remove the file, unless the same bytes have been taken in again meanwhile (``registration`` holds them too)."""
+def _remove_blob(locator: str, sha256: str) -> bool:
     hold([sha256])
-    if not models.Content.objects.filter(locator=locator).exists():
-        path: Path = open_blob(locator)
-        path.unlink(missing_ok=True)
+    if models.Content.objects.filter(locator=locator).exists():
+        return False
+    stores.remove(locator)
+    return True

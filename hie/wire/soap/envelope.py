@@ -11,11 +11,10 @@ import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lxml import etree
 
-from hie.values.documents import Content
+from hie.values.documents import Content, Readable
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import new_uuid_urn
 from hie.wire.soap.faults import SOAP, SOAP_1_1, WSA, WSSE, SoapFault, write_fault_1_1
@@ -73,10 +72,13 @@ class SoapMessage:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that leaves as an MTOM part. content_id has no angle brackets; the body names it by ``mtom.include``."""
+    """A file, or what opens like one, that leaves as an MTOM part.
+
+    content_id has no angle brackets; the body names it by ``mtom.include``.
+    """
 
     content_id: str
-    path: Path
+    path: Readable
     size: int
     mime_type: str = "application/octet-stream"
 

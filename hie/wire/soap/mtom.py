@@ -15,12 +15,11 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote, unquote
 
 from lxml import etree
 
-from hie.values.documents import Content
+from hie.values.documents import Content, Readable
 from hie.values.errors import ExchangeError, Reason
 from hie.wire.soap.envelope import Attachment, SoapMessage
 from hie.wire.soap.spool import Spool, SpoolFile
@@ -393,7 +392,7 @@ def _inlined_pieces(texts: list[bytes], attachments: tuple[Attachment, ...], las
     yield last
 
 
-def _read(path: Path, size: int, chunk: int) -> Iterator[bytes]:
+def _read(path: Readable, size: int, chunk: int) -> Iterator[bytes]:
     """The file in full chunks. It has to have the size that was announced: a partner would take less for the whole."""
     left = size
     with path.open("rb") as file:

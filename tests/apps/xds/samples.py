@@ -12,6 +12,7 @@ from django.conf import settings
 from apps.ids.services import issue_regional_id
 from apps.pix.models import Person
 from apps.xds.stored_queries import FIND_DOCUMENTS, GET_ALL, GET_DOCUMENTS
+from apps.xds.stores import source
 from hie.values.access import Access, Caller, Decision, Node, Permit, Rule
 from hie.values.codes import Code
 from hie.values.documents import (
@@ -125,6 +126,13 @@ def spooled(directory: Path, data: bytes) -> Content:
     path = directory / f"spooled-{next(_numbers)}"
     path.write_bytes(data)
     return Content(path, len(data), hashlib.sha1(data).hexdigest(), hashlib.sha256(data).hexdigest(), "text/plain")
+
+
+def path_of(locator: str) -> Path:
+    """The file behind the locator of a document that lies on this machine."""
+    path = source(locator)
+    assert isinstance(path, Path)
+    return path
 
 
 def permit(

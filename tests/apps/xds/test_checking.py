@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from apps.xds import models
-from apps.xds.repository import keep_blob, open_blob
 from apps.xds.services import submit
 from apps.xds.services.checking import Checked, Fault, check_documents
+from apps.xds.stores import keep
 from hie.values.errors import ExchangeError, Reason
-from tests.apps.xds.samples import FACILITY, entry, spooled, submission
+from tests.apps.xds.samples import FACILITY, entry, path_of, spooled, submission
 
 pytestmark = pytest.mark.django_db
 
@@ -28,7 +28,7 @@ def kept(patient: str, directory: Path, data: bytes) -> Path:
     submit(sent, facility_code=FACILITY)
     content = models.DocumentEntry.objects.latest("id").content
     assert content is not None
-    return open_blob(content.locator)
+    return path_of(content.locator)
 
 
 def faults(**options: Any) -> list[tuple[str, int]]:
@@ -47,7 +47,7 @@ def test_each_kind_is_found(patient: str, tmp_path: Path) -> None:
     lost.unlink()
     altered.write_bytes(b"ALTERED")
     longer.write_bytes(b"longer than before")
-    orphan = open_blob(keep_blob(spooled(tmp_path, b"orphan")))
+    orphan = path_of(keep(spooled(tmp_path, b"orphan")).locator)
     (orphan.parent / ".half").write_bytes(b"ha")
     assert sorted(faults()) == [("altered", 1), ("altered", 1), ("half", 0), ("lost", 1), ("orphan", 0)]
     assert sorted(faults(read=False)) == [("altered", 1), ("half", 0), ("lost", 1), ("orphan", 0)]
@@ -57,7 +57,7 @@ def test_on_the_command_line(
     patient: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     path = kept(patient, tmp_path, b"abc")
-    orphan = open_blob(keep_blob(spooled(tmp_path, b"orphan")))
+    orphan = path_of(keep(spooled(tmp_path, b"orphan")).locator)
     call_command("check_documents")
     assert "1 contents checked: no faults" in capsys.readouterr().out, "a young file may be in use"
     now = time.time()
@@ -70,6 +70,29 @@ def test_on_the_command_line(
     call_command("check_documents", "--clean")
     assert not orphan.exists()
     assert path.exists()
+
+
+def test_a_document_of_a_storage_that_is_gone_is_lost(patient: str, tmp_path: Path) -> None:
+    kept(patient, tmp_path, b"abc")
+    models.Content.objects.update(locator="ssmix:1/000/gone")
+    assert ("lost", 1) in faults()
+
+
+def test_what_was_found_is_kept_for_each_repository(patient: str, tmp_path: Path, settings: Any) -> None:
+    for data in (b"whole", b"lost"):
+        path = kept(patient, tmp_path, data)
+    path.unlink()
+    for _ in range(2):
+        faults()
+    row = models.RepositoryCheck.objects.get()
+    assert (row.repository_unique_id, row.documents, row.size) == (settings.REPOSITORY_OID, 2, 9)
+    assert (row.lost, row.altered, row.closed, row.read) == (1, 0, 0, True)
+
+
+@pytest.mark.parametrize("hours", ["0", "0.5"])
+def test_a_young_orphan_is_never_asked_for(hours: str) -> None:
+    with pytest.raises(CommandError, match="not safe"):
+        call_command("check_documents", "--clean", f"--older-than={hours}")
 
 
 SEEN: list[bytes] = []

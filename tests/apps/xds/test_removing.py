@@ -10,7 +10,6 @@ import pytest
 from django.conf import settings as django_settings
 
 from apps.xds import models
-from apps.xds.repository import open_blob
 from apps.xds.services import (
     patients_of_documents,
     patients_of_objects,
@@ -23,7 +22,7 @@ from apps.xds.services import (
 from hie.values.documents import DocumentRequest, RemoveDocuments, RemoveObjects, Submission
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import new_uuid_urn
-from tests.apps.xds.samples import FACILITY, OTHER_FACILITY, entry, spooled, submission
+from tests.apps.xds.samples import FACILITY, OTHER_FACILITY, entry, path_of, spooled, submission
 from tests.apps.xds.test_all_stored_queries import keep
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -93,7 +92,7 @@ def withdrawn(patient: str, directory: Path, data: bytes) -> tuple[DocumentReque
     member = models.Association.objects.get(target_uuid=row.entry_uuid)
     uuids = (row.entry_uuid, member.entry_uuid, member.source_uuid)
     remove_objects(RemoveObjects(uuids), facility_code=FACILITY)
-    return request, open_blob(row.content.locator)
+    return request, path_of(row.content.locator)
 
 
 def test_a_document_goes_after_its_metadata(patient: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from apps.xds import models, repository
+from apps.xds import models, repository, stores
 from apps.xds.services import register, submit
 from hie.values.access import Access, Rule
 from hie.values.documents import DocumentRequest, RetrieveRequest, RetrieveResult, Submission
@@ -43,6 +43,7 @@ def test_what_was_provided_is_retrieved(patient: str, tmp_path: Path, settings: 
     request = asked(row.unique_id, repository_id=settings.REPOSITORY_OID)
     assert repository.patients_of(request) == {request.documents[0]: (patient,)}
     (document,) = retrieved(request, patient).documents
+    assert isinstance(document.path, Path)
     assert document.path.read_bytes() == b"abc"
     assert (document.size, document.mime_type) == (3, "text/plain")
 
@@ -138,9 +139,10 @@ def test_a_large_document_is_hashed_again_when_it_changed(
 ) -> None:
     monkeypatch.setattr(repository, "ALWAYS_HASHED", 2)
     content = spooled(tmp_path, b"abc")
-    locator = repository.keep_blob(content)
+    locator = stores.keep(content).locator
     path = repository.open_content(locator, 3, content.sha256)
     assert repository.open_content(locator, 3, content.sha256) == path
+    assert isinstance(path, Path)
     path.write_bytes(b"abd")
     with pytest.raises(ExchangeError):
         repository.open_content(locator, 3, content.sha256)

@@ -156,11 +156,13 @@ class Command(BaseCommand):
         wanted = DocumentRequest(options["repository"], options["document"])
         with outside.retrieve(wanted) as result:
             for document in result.documents:
-                if options["to"]:
-                    shutil.copyfile(document.path, options["to"])
-                    self.stdout.write(f"{options['to']}: {document.size} bytes, {document.mime_type}")
-                else:
-                    self.stdout.write(_readable(document.path.read_bytes()))
+                with document.path.open("rb") as file:
+                    if options["to"]:
+                        with Path(options["to"]).open("wb") as target:
+                            shutil.copyfileobj(file, target)
+                        self.stdout.write(f"{options['to']}: {document.size} bytes, {document.mime_type}")
+                    else:
+                        self.stdout.write(_readable(file.read()))
             if result.findings:
                 raise ExchangeError.of(result.findings)
 
