@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('pix', '0001_initial'),
+        ('pix', '0004_patient_load'),
     ]
 
     operations = [
