@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import connections
 
 from apps.pix import services
-from apps.pix.services import runs
+from apps.pix.services import trials
 
 
 @shared_task
@@ -29,7 +29,7 @@ def carry_out_rules_runs() -> bool:
 
     They take minutes on a large population, so they have a thread of their own and nothing waits for them.
     """
-    if not runs.waiting():
+    if not trials.waiting():
         return False
     threading.Thread(target=_carry_out_runs, name="rules runs", daemon=True).start()
     return True
@@ -37,6 +37,6 @@ def carry_out_rules_runs() -> bool:
 
 def _carry_out_runs() -> None:
     try:
-        runs.carry_out()
+        trials.carry_out()
     finally:
         connections.close_all()

@@ -19,7 +19,7 @@ from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix.admin.index import ReadOnly
 from apps.pix.models import LocalIdentifier, MatchRules, RulesRun
-from apps.pix.services import runs
+from apps.pix.services import trials
 from hie.exchange.audit import READ
 from hie.values.access import Subject
 from hie.values.identifiers import Identifier
@@ -30,7 +30,7 @@ State, Kind = RulesRun.State, RulesRun.Kind
 class AdoptionForm(forms.Form):
     """Why the rules have to be others; kept with the adoption."""
 
-    reason = forms.CharField(label=_("Reason"), max_length=runs.LONGEST_REASON, widget=UnfoldAdminTextInputWidget)
+    reason = forms.CharField(label=_("Reason"), max_length=trials.LONGEST_REASON, widget=UnfoldAdminTextInputWidget)
 
 
 @admin.register(MatchRules)
@@ -65,14 +65,14 @@ class MatchRulesAdmin(ReadOnly, AuditedAdmin):
         by = request.user.get_username()
         try:
             if request.POST["verb"] == "try":
-                runs.ask_trial(rules.pk, by=by)
+                trials.ask_trial(rules.pk, by=by)
                 messages.success(request, _("The version will be tried on the whole population; nothing changes."))
             else:
-                runs.ask_adoption(rules.pk, by=by, reason=form.cleaned_data["reason"])
+                trials.ask_adoption(rules.pk, by=by, reason=form.cleaned_data["reason"])
                 messages.success(request, _("The version will be adopted; everybody is decided anew by it."))
-        except runs.AlreadyAskedError:
+        except trials.AlreadyAskedError:
             messages.warning(request, _("This was asked for already, or the version is in force."))
-        except runs.NotTriedError:
+        except trials.NotTriedError:
             messages.error(request, _("See first what the version would change."))
         return HttpResponseRedirect(reverse("admin:pix_matchrules_what_if", args=[rules.pk]))
 

@@ -1,8 +1,9 @@
 """The verbs of the patient index, one for all dialects: ``feed`` tells of patients, ``feed_all`` of many at once,
 ``tell_encounter`` of their stays, ``find_patients`` finds them."""
 
+from apps.pix.services.batches import feed_all
 from apps.pix.services.encounters import tell_encounter
-from apps.pix.services.feeding import REMEMBERED, feed, feed_all, forget_old_messages
+from apps.pix.services.feeding import REMEMBERED, feed, forget_old_messages
 from apps.pix.services.finding import (
     cancel_search,
     continue_search,

@@ -6,19 +6,24 @@ are: it is kept by their identifiers and holds as soon as both are known.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-
-from django.db import connection
 
 from apps.pix.models import Assertion, AwaitedLink, LocalIdentifier
 from apps.pix.services import linking
+from apps.pix.services.charts import find_row
 from apps.pix.services.linking import Cause
+from hie.exchange.rows import fetch
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import Identifier
 
 ACTIVE = LocalIdentifier.Status.ACTIVE
 _ROW = "SELECT * FROM pix_localidentifier WHERE authority_oid = %s AND value = %s"
-_AWAITED = "SELECT other_authority_oid, other_value FROM pix_awaitedlink WHERE authority_oid = %s AND value = %s"
+_AWAITED = (
+    "SELECT value, other_authority_oid, other_value FROM pix_awaitedlink"
+    " WHERE authority_oid = %s AND value IN ({}) ORDER BY id"
+)
+_AT_ONCE = 500
 
 
 def link(one: Identifier, other: Identifier, cause: Cause) -> None:
@@ -69,18 +74,29 @@ def unlink(one: Identifier, other: Identifier, cause: Cause) -> None:
 _OWN = frozenset((Assertion.Basis.LINK, Assertion.Basis.ONE_MESSAGE, Assertion.Basis.CLERK))
 
 
-def arrived(row: LocalIdentifier, cause: Cause) -> None:
-    """Carry out the links that waited for a chart which has become known."""
-    with connection.cursor() as cursor:
-        cursor.execute(_AWAITED, [row.authority_oid, row.value])
-        waiting = cursor.fetchall()
-    if not waiting:
-        return
-    AwaitedLink.objects.filter(authority_oid=row.authority_oid, value=row.value).delete()
-    for oid, value in waiting:
-        other = next(iter(LocalIdentifier.objects.raw(_ROW, [oid, value])), None)
-        if other is not None:  # else the link waits for the other one, too
-            linking.state(row, other, Assertion.Basis.LINK, cause)
+def arrived(charts: Mapping[tuple[str, str], Cause]) -> bool:
+    """Carry out the links that waited for charts which have become known, by authority and number; whether any did."""
+    by_authority: dict[str, list[str]] = {}
+    for oid, value in charts:
+        by_authority.setdefault(oid, []).append(value)
+    waited = [
+        ((oid, value), (other_oid, other_value))
+        for oid, values in by_authority.items()
+        for start in range(0, len(values), _AT_ONCE)
+        for value, other_oid, other_value in _awaited(oid, values[start : start + _AT_ONCE])
+    ]
+    for name, beside in waited:
+        AwaitedLink.objects.filter(
+            authority_oid=name[0], value=name[1], other_authority_oid=beside[0], other_value=beside[1]
+        ).delete()
+        found, other = find_row(*name), find_row(*beside)
+        if found is not None and other is not None:  # else the link waits for the other one, too
+            linking.state(found[0], other[0], Assertion.Basis.LINK, charts[name])
+    return bool(waited)
+
+
+def _awaited(authority_oid: str, values: list[str]) -> list[tuple[str, str, str]]:
+    return fetch(_AWAITED.format(", ".join(["%s"] * len(values))), [authority_oid, *values])  # type: ignore[return-value]
 
 
 def renamed(row: LocalIdentifier, previous: str) -> None:

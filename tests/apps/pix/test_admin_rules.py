@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from apps.atna.models import AuditRecord
 from apps.pix.models import LocalIdentifier, MatchRules, RulesRun
-from apps.pix.services import runs, versions
+from apps.pix.services import trials, versions
 from tests.apps.pix.told import CLINIC, HOSPITAL, tell
 
 pytestmark = pytest.mark.usefixtures("facilities")
@@ -42,14 +42,14 @@ def test_tried_shown_and_adopted(operator: Client, strict: MatchRules) -> None:
     assert not RulesRun.objects.exists()
     operator.post(page(strict), {"verb": "try"})
     assert "waiting" in operator.get(page(strict)).text
-    runs.carry_out()
+    trials.carry_out()
     shown = operator.get(page(strict)).text
     assert "Persons that would be parted: 1" in shown
     assert "山田 健一 19410503" in shown
     without_reason = operator.post(page(strict), {"verb": "adopt", "reason": ""})
     assert "required" in without_reason.text
     operator.post(page(strict), {"verb": "adopt", "reason": "fewer wrong links"})
-    runs.carry_out()
+    trials.carry_out()
     assert MatchRules.objects.get(in_force=True) == strict
     assert "fewer wrong links" in operator.get(page(strict)).text
     assert AuditRecord.objects.filter(action="U").count() == 3  # the refused one, the trial, the adoption

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from apps.pix import services, tasks
 from apps.pix.models import LinkEvent, LocalIdentifier, MatchRules, ReviewCase, RulesRun
-from apps.pix.services import runs, versions
+from apps.pix.services import trials, versions
 from hie.values.people import Demographics
 from tests.apps.pix.told import CLINIC, HOSPITAL, PHARMACY, link, merge, somebody, tell
 
@@ -33,57 +33,57 @@ def persons() -> int:
 
 
 def test_a_trial_tells_the_difference_and_changes_nothing(strict: MatchRules) -> None:
-    runs.ask_trial(strict.pk, by="admin")
-    assert runs.waiting()
-    assert runs.carry_out() == 1
+    trials.ask_trial(strict.pk, by="admin")
+    assert trials.waiting()
+    assert trials.carry_out() == 1
     run = RulesRun.objects.get()
     assert (run.state, run.done, run.total, run.asked_by) == (State.DONE, 2, 2, "admin")
     assert (run.result["persons_now"], run.result["persons"], run.result["parted"]) == (1, 2, 1)
     assert run.result["parted_charts"] == [sorted(LocalIdentifier.objects.values_list("pk", flat=True))]
     assert persons() == 1
-    assert not runs.waiting()
+    assert not trials.waiting()
 
 
 def test_an_adoption_comes_after_a_trial_and_keeps_its_reason(strict: MatchRules) -> None:
-    with pytest.raises(runs.NotTriedError):
-        runs.ask_adoption(strict.pk, by="admin", reason="stricter")
-    runs.ask_trial(strict.pk, by="admin")
-    runs.carry_out()
+    with pytest.raises(trials.NotTriedError):
+        trials.ask_adoption(strict.pk, by="admin", reason="stricter")
+    trials.ask_trial(strict.pk, by="admin")
+    trials.carry_out()
     with pytest.raises(ValueError, match="reason"):
-        runs.ask_adoption(strict.pk, by="admin", reason=" ")
-    runs.ask_adoption(strict.pk, by="admin", reason="stricter")
-    assert runs.carry_out() == 1
+        trials.ask_adoption(strict.pk, by="admin", reason=" ")
+    trials.ask_adoption(strict.pk, by="admin", reason="stricter")
+    assert trials.carry_out() == 1
     run = RulesRun.objects.filter(kind="adoption").get()
     assert (run.state, run.reason, run.result) == (State.DONE, "stricter", {"decided": 2})
     assert persons() == 2
     assert MatchRules.objects.get(in_force=True).name == "strict"
-    with pytest.raises(runs.AlreadyAskedError):
-        runs.ask_adoption(strict.pk, by="admin", reason="again")
+    with pytest.raises(trials.AlreadyAskedError):
+        trials.ask_adoption(strict.pk, by="admin", reason="again")
 
 
 def test_nobody_asks_twice_for_what_waits(strict: MatchRules) -> None:
-    runs.ask_trial(strict.pk, by="admin")
-    with pytest.raises(runs.AlreadyAskedError):
-        runs.ask_trial(strict.pk, by="another")
+    trials.ask_trial(strict.pk, by="admin")
+    with pytest.raises(trials.AlreadyAskedError):
+        trials.ask_trial(strict.pk, by="another")
     assert RulesRun.objects.count() == 1
 
 
 def test_one_worker_at_a_time_and_a_dead_ones_work_is_begun_again(strict: MatchRules) -> None:
-    run = runs.ask_trial(strict.pk, by="admin")
+    run = trials.ask_trial(strict.pk, by="admin")
     later = timezone.now() + timedelta(minutes=1)
     RulesRun.objects.filter(pk=run.pk).update(state=State.RUNNING, claimed_until=later)
-    assert not runs.waiting()
-    assert runs.carry_out() == 0
-    assert runs.carry_out(later + timedelta(minutes=1)) == 1
+    assert not trials.waiting()
+    assert trials.carry_out() == 0
+    assert trials.carry_out(later + timedelta(minutes=1)) == 1
     run.refresh_from_db()
     assert run.state == State.DONE
 
 
 def test_a_run_that_fails_is_told_and_the_next_is_carried_out(strict: MatchRules) -> None:
     broken = MatchRules.objects.create(name="broken", rules={})
-    runs.ask_trial(broken.pk, by="admin")
-    runs.ask_trial(strict.pk, by="admin")
-    assert runs.carry_out() == 2
+    trials.ask_trial(broken.pk, by="admin")
+    trials.ask_trial(strict.pk, by="admin")
+    assert trials.carry_out() == 2
     assert list(RulesRun.objects.order_by("pk").values_list("state", flat=True)) == [State.FAILED, State.DONE]
 
 
@@ -91,7 +91,7 @@ def test_the_task_begins_only_where_something_waits(strict: MatchRules, monkeypa
     begun = []
     monkeypatch.setattr(tasks.threading.Thread, "start", lambda self: begun.append(self.name))
     assert not tasks.carry_out_rules_runs()
-    runs.ask_trial(strict.pk, by="admin")
+    trials.ask_trial(strict.pk, by="admin")
     assert tasks.carry_out_rules_runs()
     assert begun == ["rules runs"]
 
