@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +17,7 @@ from django.db import connection  # noqa: E402
 
 from hie import environment  # noqa: E402
 from hie.exchange.connection import Connection  # noqa: E402
+from hie.transport import mllp_workers  # noqa: E402
 from hie.transport.mllp_server import MllpDoor, MllpServer  # noqa: E402
 from hie.transport.tls import server_credentials  # noqa: E402
 from hie.transport.web_server import WebServer  # noqa: E402
@@ -74,13 +74,10 @@ def main(https_port: int, mllp_port: int) -> None:
             application=application,
         ).run()
         os._exit(0)
-    threads = environment.number("HIE_MLLP_THREADS")
-    server = MllpServer([MllpDoor("127.0.0.1", mllp_port)], threads=threads, answer=answer)
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    server.start()
-    stopped.wait()
-    server.stop()
+    server = MllpServer(
+        [MllpDoor("127.0.0.1", mllp_port)], threads=environment.number("HIE_MLLP_THREADS"), answer=answer
+    )
+    mllp_workers.serve(server, environment.number("HIE_MLLP_WORKERS"))
     os.kill(child, signal.SIGTERM)
     os.waitpid(child, 0)
 

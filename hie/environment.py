@@ -37,9 +37,14 @@ VARIABLES = (
     Variable("HIE_MLLP_PORT", "2575", "Port of MLLP without TLS; open only where HIE_MLLP_PLAIN is 1."),
     Variable("HIE_MLLPS_PORT", "2576", "Port of MLLP over mutual TLS."),
     Variable("HIE_MLLP_PLAIN", "0", "1 opens MLLP without TLS on loopback; the demonstration sets it."),
-    Variable("HIE_WEB_WORKERS", "1", "Processes that answer SOAP and REST over mutual TLS."),
+    Variable("HIE_WEB_WORKERS", "2", "Processes that answer SOAP and REST over mutual TLS."),
     Variable("HIE_WEB_THREADS", "4", "Threads of each web process."),
-    Variable("HIE_MLLP_THREADS", "4", "Threads that answer MLLP messages."),
+    Variable(
+        "HIE_MLLP_WORKERS",
+        "0",
+        "Processes that answer MLLP messages; 0: on SQLite one, on PostgreSQL one a processor, at most four.",
+    ),
+    Variable("HIE_MLLP_THREADS", "4", "Threads of each MLLP process."),
     Variable("HIE_TLS_CERTIFICATE", "", "PEM chain of this server; empty: the built-in authority makes one."),
     Variable("HIE_TLS_KEY", "", "PEM key of this server; empty: the built-in authority makes one."),
     Variable(

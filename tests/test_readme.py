@@ -50,7 +50,8 @@ def test_the_walk(region: dict[str, str]) -> None:
     assert "••••" in identify.stdout
     assert "000111" not in identify.stdout + identify.stderr, "without consent the hospital's number is not told"
     assert "RSP^K23" in identify.stderr
-    assert by_words["ask --as clinic find --chart aa12"].stdout == "", "without consent nothing is found"
+    unseen = by_words["ask --as clinic find --chart aa12"].stdout
+    assert unseen == "no document that this member may see\n", "without consent nothing is found"
     assert "0001000001" in by_words["ask --as clinic identify --chart 0002000001"].stdout
     emergency = by_words["ask --as clinic find --chart aa12 --emergency 意識不明で搬送"].stdout
     assert "紹介状" in emergency, "with a reason the glass is broken"

@@ -7,6 +7,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -23,7 +24,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.atna.models import Action, AuditRecord, Outcome
-from apps.atna.queries import of_patient, search
+from apps.atna.queries import of_message, of_patient, search
 from apps.atna.services import record_view, viewer_of
 from apps.network.queries import facilities, facility
 from hie.exchange.audit import AUDIT_LOG_USED, CREATE, DELETE, EXECUTE, PATIENT_RECORD, QUERY, READ, UPDATE
@@ -316,7 +317,7 @@ class AuditRecordAdmin(AuditedAdmin):
         if not text:
             return queryset, False
         if re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
-            return (queryset.filter(trail_uuid=text) | queryset.filter(pk=text)), False
+            return queryset.filter(of_message(UUID(text))), False
         return queryset.filter(of_patient(text)), False
 
     def _objects(self, request: HttpRequest, search: str) -> tuple[ParticipantObject, ...]:

@@ -42,7 +42,8 @@ class AuditRecord(models.Model):
 
     id and trail_uuid begin with the time (``new_ordered_uuid``): a record is written for every message, and what is
     appended to an index costs less than what is scattered over it.
-    trail_uuid: the message answered; all records of one message share it, and an error names it to the sender.
+    trail_uuid: the message answered; all records of one message share it, and an error names it to the sender. It has
+    no index: they are found among the records that were made soon after the time with which it begins.
     Texts that a sender chose are unbounded columns: no length may keep a record from being kept.
     """
 
@@ -77,7 +78,6 @@ class AuditRecord(models.Model):
             models.Index("facility_code", "occurred_at", name="atna_facility"),
             models.Index("transaction", "occurred_at", name="atna_transaction"),
             models.Index("occurred_at", name="atna_time"),
-            models.Index("trail_uuid", name="atna_trail"),
             models.Index(Left("patient_identifier", INDEXED_CHARACTERS), name="atna_identifier"),
             models.Index("outcome", "occurred_at", name="atna_outcome", condition=models.Q(outcome__gt=0)),
             models.Index(

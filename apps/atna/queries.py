@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import BooleanField, Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
@@ -14,6 +15,10 @@ from apps.atna.models import FAILED, FED, INDEXED_CHARACTERS, AuditRecord, Outco
 from apps.network.models import Facility
 from apps.network.queries import authorities
 from hie.values.times import JST
+
+# No message is under way for longer than this.
+LONGEST_MESSAGE = timedelta(days=1)
+MOST_OF_A_UUID = (1 << 128) - 1
 
 _FAILED, _FED = (RawSQL(condition, (), BooleanField()) for condition in (FAILED, FED))  # noqa: S611 - our own text
 _FAILURES = [outcome.value for outcome in Outcome if outcome != Outcome.SUCCESS]
@@ -57,6 +62,16 @@ def of_patient(text: str) -> Q:
     )
     known_as = {text, *as_sent.exclude(patient_regional_id="").order_by().values_list("patient_regional_id", flat=True)}
     return Q(patient_regional_id__in=known_as) | Q(pk__in=as_sent.order_by().values("pk"))
+
+
+def of_message(number: UUID) -> Q:
+    """The condition for all records of one message, by its number (``trail_uuid``), or for one record by its own.
+
+    Both numbers begin with their time (``new_ordered_uuid``): a record is made when its message is answered, within
+    ``LONGEST_MESSAGE``, so that this is a range of the primary key.
+    """
+    last = UUID(int=min(number.int + (LONGEST_MESSAGE // timedelta(milliseconds=1) << 80), MOST_OF_A_UUID))
+    return Q(trail_uuid=number, pk__gte=number, pk__lte=last) | Q(pk=number)
 
 
 def _written(text: str) -> list[str]:

@@ -18,17 +18,17 @@ import logging
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
-from threading import Lock
+from threading import Lock, local
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import connection
 from django.utils.module_loading import import_string
 
 from apps.network.queries import facilities
 from apps.xds.models import ObjectType
 from apps.xds.rules import disclosure_of
 from apps.xds.stores import KeyProblem, open_plain
+from hie.exchange.rows import fetch
 from hie.values.access import Permit
 from hie.values.documents import (
     DataKey,
@@ -58,9 +58,10 @@ _DAMAGED = "The content of this document is lost or altered; the operator of the
 def retrieve(request: RetrieveRequest, permit: Permit) -> RetrieveResult:
     """The documents that were asked for and may be read, in their order; a finding for each of the others.
 
-    A document that is unknown and one that is withheld are answered alike. Two statements of SQL at most.
+    A document that is unknown and one that is withheld are answered alike. The rows are those whose patients the gate
+    was asked about (``patients_of``), where this thread has just done so; else one statement of SQL.
     """
-    rows = _rows_of(request.documents)
+    rows = _rows_asked_about(request)
     documents: list[RetrievedDocument] = []
     findings: list[Finding] = []
     for each in request.documents:
@@ -74,6 +75,7 @@ def retrieve(request: RetrieveRequest, permit: Permit) -> RetrieveResult:
 def patients_of(request: RetrieveRequest) -> dict[DocumentRequest, tuple[str, ...]]:
     """The regional ids of the patients whose documents are asked for; a document that is not known is left out."""
     rows = _rows_of(request.documents)
+    _thread.asked_about = (request, rows)
     owners = {each: dict.fromkeys(row[_PATIENT] for row in rows.get(_key(each), ())) for each in request.documents}
     return {each: tuple(patients) for each, patients in owners.items() if patients}
 
@@ -152,6 +154,16 @@ def repositories() -> frozenset[str]:
     return frozenset({settings.REPOSITORY_OID, *(each.repository_oid for each in facilities())})
 
 
+_thread = local()
+
+
+def _rows_asked_about(request: RetrieveRequest) -> dict[tuple[str, str], list[tuple]]:
+    """The rows of this very request as ``patients_of`` found them, once; those of the database where it did not."""
+    asked, rows = getattr(_thread, "asked_about", (None, {}))
+    _thread.asked_about = (None, {})
+    return rows if asked is request else _rows_of(request.documents)
+
+
 def _key(asked: DocumentRequest) -> tuple[str, str]:
     return asked.document_unique_id, asked.repository_unique_id
 
@@ -167,15 +179,14 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
         return {}
     marks = ", ".join(["%s"] * len(unique_ids))
     rows: dict[tuple[str, str], list[tuple]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT {_COLUMNS} FROM xds_documententry e LEFT JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
-            " LEFT JOIN xds_sealingkey k ON k.content_id = c.id"
-            f" WHERE e.unique_id IN ({marks}) AND (c.id IS NOT NULL OR e.object_type = %s) ORDER BY e.id DESC",
-            [*unique_ids, ObjectType.ON_DEMAND.value],
-        )
-        for row in cursor.fetchall():
-            rows.setdefault(row[:2], []).append(row)
+    found = fetch(
+        f"SELECT {_COLUMNS} FROM xds_documententry e LEFT JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
+        " LEFT JOIN xds_sealingkey k ON k.content_id = c.id"
+        f" WHERE e.unique_id IN ({marks}) AND (c.id IS NOT NULL OR e.object_type = %s) ORDER BY e.id DESC",
+        [*unique_ids, ObjectType.ON_DEMAND.value],
+    )
+    for row in found:
+        rows.setdefault(row[:2], []).append(row)
     return rows
 
 

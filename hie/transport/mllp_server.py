@@ -1,18 +1,23 @@
 """The MLLP door, plain or over mutual TLS (ITI TF-2: Appendix C.2.1; HL7 v2.5 MLLP release 1).
 
-asyncio holds the sockets; the work, which waits for the database, runs in a bounded pool of threads. One connection's
-messages are answered one after the other, in order; a sender that does not wait is held back by its own socket.
+A bounded number of threads answers; connections rest meanwhile, watched by the kernel. Whichever thread is free gets
+the next connection that can go on (``readiness``), takes one step with it, which is a handshake, a read, an answer or a
+write as far as it goes without waiting, and lets it rest again. So a message crosses from no thread to another, and a
+peer that is slow, silent or reads no answers holds no thread. One connection's messages are answered one after the
+other, in order; between two of them the others have their turn (decision 0014).
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
+import os
+import socket
 import ssl
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from django.conf import settings
@@ -20,17 +25,20 @@ from django.conf import settings
 from hie.exchange import pipeline, registry
 from hie.exchange.connection import Connection
 from hie.exchange.rows import between_messages
+from hie.transport.readiness import Readiness, readiness
 from hie.values.errors import ExchangeError, Reason
 from hie.wire.hl7v2.acknowledgement import refusal
 from hie.wire.hl7v2.message import Message
-from hie.wire.hl7v2.mllp import FrameReader, frame
+from hie.wire.hl7v2.mllp import Event, FrameReader, frame
 
 log = logging.getLogger("hie.transport.mllp")
 
-MOST_WAITING_FRAMES = 16
 IDLE_SECONDS = 600
 HANDSHAKE_SECONDS = 10
 STOP_SECONDS = 15
+SECONDS_BETWEEN_ROUNDS = 1.0
+MORE_THAN_OTHERS_SECONDS = 0.002
+BACKLOG = 256
 READ_BYTES = 256 * 1024
 
 Answering = Callable[[bytes | ExchangeError, Connection], bytes]
@@ -72,37 +80,92 @@ class MllpDoor:
         return "mllps" if self.ssl_context else "mllp"
 
 
+class Share:
+    """How many connections this process has beside others that listen on the same sockets; alone, just how many."""
+
+    def __init__(self, counts: memoryview | list[int] | None = None, own: int = 0) -> None:
+        """counts: a number for each process, in memory that all of them share. own: the place of this one."""
+        self._counts = [0] if counts is None else counts
+        self._own = own
+        self._counts[own] = 0
+
+    def add(self, connections: int) -> None:
+        self._counts[self._own] += connections
+
+    @property
+    def all(self) -> int:
+        return sum(self._counts)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether another process has fewer."""
+        return self._counts[self._own] > min(self._counts)
+
+
 class MllpServer:
     """Listens on the doors given; ``run()`` blocks, ``start()`` and ``stop()`` run it in a thread.
 
-    threads: messages answered at once over all connections. ``ports`` holds what was bound, in the order of the doors.
+    threads: messages answered at once over all connections. ``open()`` binds, so that several processes may be forked
+    off that listen together (``mllp_workers``); ``ports`` holds what was bound, in the order of the doors.
+    max_connections: of all these processes together.
     """
 
     def __init__(
-        self,
-        doors: list[MllpDoor],
-        *,
-        threads: int = 4,
-        answer: Answering = handle,
-        max_connections: int = 500,
-        reuse_port: bool = False,
+        self, doors: list[MllpDoor], *, threads: int = 4, answer: Answering = handle, max_connections: int = 500
     ) -> None:
         self.doors = doors
         self.ports: list[int] = []
+        self.share = Share()
         self._answer = answer
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="mllp")
+        self._threads = threads
         self._max_connections = max_connections
-        self._reuse_port = reuse_port
-        self._connections: set[asyncio.Task[None]] = set()
-        self._listening: set[asyncio.Task[None]] = set()  # those of them that wait for their peer
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
+        self._listeners: list[socket.socket] = []
+        self._resting: dict[int, _Conversation | _Listener | None] = {}  # whom nobody has a hand on, by descriptor
+        self._conversations: set[_Conversation] = set()
+        self._counting = threading.Lock()
+        self._is_stopping = False
+        self._has_ended = False
+        self._until_stopped = threading.Lock()  # a signal handler may let go of it, whatever it interrupts
+        self._until_stopped.acquire()
         self._ready = threading.Event()
+        self._readiness: Readiness
         self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """Bind the doors; whoever connects waits until ``run()``."""
+        for door in self.doors:
+            family, _, _, _, address = socket.getaddrinfo(door.host, door.port, type=socket.SOCK_STREAM)[0]
+            listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
+            listener.setblocking(False)
+            self._listeners.append(listener)
+            self.ports.append(listener.getsockname()[1])
 
     def run(self) -> None:
         """Serve until ``stop()`` is called from another thread or a signal handler."""
-        asyncio.run(self._serve())
+        if not self._listeners:
+            self.open()
+        self._readiness = readiness()
+        self._woken, self._waking = os.pipe()
+        for door, listener in zip(self.doors, self._listeners, strict=True):
+            self._rest(listener.fileno(), _Listener(door, listener))
+        self._rest(self._woken, None)
+        workers = [
+            threading.Thread(target=self._work, name=f"mllp-{number}", daemon=True) for number in range(self._threads)
+        ]
+        for worker in workers:
+            worker.start()
+        self._ready.set()
+        while not self._is_stopping:
+            self._end_the_late()
+            self._until_stopped.acquire(timeout=min(SECONDS_BETWEEN_ROUNDS, IDLE_SECONDS / 2, HANDSHAKE_SECONDS / 2))
+        self._close_connections()
+        self._has_ended = True
+        os.write(self._waking, b"x")
+        for worker in workers:
+            worker.join()  # a message that was begun is finished, whatever stops us
+        self._readiness.close()
+        os.close(self._woken)
+        os.close(self._waking)
 
     def start(self) -> MllpServer:
         """Serve in a thread of this process; returns when the doors are open."""
@@ -114,123 +177,255 @@ class MllpServer:
 
     def stop(self) -> None:
         """Close the doors; messages under way are answered first."""
-        if self._loop is not None and self._stopping is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has already ended
-                self._loop.call_soon_threadsafe(self._stopping.set)
+        self._is_stopping = True
+        with contextlib.suppress(RuntimeError):  # told already
+            self._until_stopped.release()
         if self._thread is not None:
             self._thread.join(20)
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        servers = []
-        for door in self.doors:
-            server = await asyncio.start_server(
-                lambda reader, writer, door=door: self._accept(door, reader, writer),  # type: ignore[misc]
-                door.host,
-                door.port,
-                limit=READ_BYTES,
-                backlog=256,
-                reuse_port=self._reuse_port or None,
-            )
-            self.ports.append(server.sockets[0].getsockname()[1])
-            servers.append(server)
-        self._ready.set()
-        await self._stopping.wait()
-        for server in servers:
-            server.close()
-        await self._close_connections()
-        self._pool.shutdown(wait=True)
+    def close(self) -> None:
+        """Close the doors of a server that does not run in this process."""
+        for listener in self._listeners:
+            listener.close()
 
-    async def _close_connections(self) -> None:
+    # Ending ---------------------------------------------------------------------------------------------------------
+
+    def _end_the_late(self) -> None:
+        """Who rested too long sees its connection end: a thread then does what is to be done at the end of one."""
+        now = time.monotonic()
+        for each in list(self._resting.values()):
+            if isinstance(each, _Conversation) and each.rests_until < now:
+                each.is_late = True
+                with contextlib.suppress(OSError):
+                    each.socket.shutdown(socket.SHUT_RDWR if each.unsent else socket.SHUT_RD)
+
+    def _close_connections(self) -> None:
         """End what waits for its peer at once, and what is being answered when its answer is sent."""
-        for connection in self._listening:
-            connection.cancel()
-        if self._connections:
-            _, late = await asyncio.wait(self._connections, timeout=STOP_SECONDS)
-            for connection in late:
-                connection.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        self.close()
+        end = time.monotonic() + STOP_SECONDS
+        while self._conversations and time.monotonic() < end:
+            for fileno, each in list(self._resting.items()):
+                if isinstance(each, _Conversation) and not each.unsent:
+                    self._take_and_close(fileno)
+            time.sleep(0.01)
+        for fileno in list(self._resting):
+            self._take_and_close(fileno)
 
-    async def _accept(self, door: MllpDoor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if len(self._connections) >= self._max_connections:
-            writer.close()  # before it said anything there is nothing to answer; the record says that it was here
-            await self._in_pool(_record_turned_away, _connection(door, writer), self._max_connections)
+    def _take_and_close(self, fileno: int) -> None:
+        each = self._resting.pop(fileno, None)
+        if isinstance(each, _Conversation):
+            self._close(each)
+
+    def _close(self, conversation: _Conversation) -> None:
+        if conversation.socket.fileno() >= 0:
+            self._readiness.forget(conversation.socket.fileno())
+        conversation.close()
+        with self._counting:
+            self._conversations.discard(conversation)
+            self.share.add(-1)
+
+    # What a thread does ---------------------------------------------------------------------------------------------
+
+    def _rest(self, fileno: int, each: _Conversation | _Listener | None, *, writing: bool = False) -> None:
+        """Nobody has a hand on it until it can go on."""
+        self._resting[fileno] = each
+        try:
+            self._readiness.watch(fileno, writing=writing)
+        except (OSError, ValueError):
+            if not self._is_stopping:  # else it was closed meanwhile
+                raise
+
+    def _work(self) -> None:
+        """Take what is ready, one after the other, until all has ended."""
+        while not self._has_ended:
+            fileno = self._readiness.wait()
+            each = self._resting.pop(fileno, None)
+            try:
+                if isinstance(each, _Conversation):
+                    self._go_on(each)
+                elif isinstance(each, _Listener):
+                    self._accept(each)
+                elif fileno == self._woken:
+                    self._rest(fileno, None)  # for the next thread
+            except Exception:
+                log.exception("a connection is lost; this thread goes on with the others")
+
+    def _go_on(self, conversation: _Conversation) -> None:
+        """One step of a conversation, then its rest or its end."""
+        try:
+            wish = conversation.step(self._answer)
+        except Exception as error:
+            if not isinstance(error, OSError):
+                log.exception("%s: a connection from %s is closed", *conversation.names)
+            else:
+                log.info("%s: a connection from %s ended early", *conversation.names)
+            wish = END
+        if wish is END or (self._is_stopping and not conversation.unsent):
+            self._close(conversation)
             return
-        self._connections.add(task)
-        try:
-            connection = _connection(door, writer)
-            if door.ssl_context is not None:
-                connection = await self._secure(door.ssl_context, writer, connection)
-            await self._converse(task, reader, writer, connection)
-        except (ConnectionError, TimeoutError, ssl.SSLError):
-            log.info("%s: a connection from %s ended early", door.name, _remote(writer))
-        except asyncio.CancelledError:
-            log.debug("%s: closed by our own stop", door.name)
-        finally:
-            self._connections.discard(task)
-            self._listening.discard(task)
-            writer.close()
+        if conversation.secured:
+            conversation.rests_until = time.monotonic() + IDLE_SECONDS
+        self._rest(conversation.socket.fileno(), conversation, writing=wish is WRITE)
 
-    async def _secure(
-        self, context: ssl.SSLContext, writer: asyncio.StreamWriter, connection: Connection
-    ) -> Connection:
-        """Do the handshake here, not in the listener, so that a failed one leaves a record (ITI TF-2: 3.19.5)."""
+    def _accept(self, listener: _Listener) -> None:
+        """Take one connection, unless it is another process's turn: who has more than others lets them go first."""
+        if self.share.is_large:
+            time.sleep(MORE_THAN_OTHERS_SECONDS)
+        taken = None
         try:
-            await writer.start_tls(context, ssl_handshake_timeout=HANDSHAKE_SECONDS)
-        except (OSError, TimeoutError) as error:
-            await self._in_pool(_record_failed_handshake, connection, type(error).__name__)
+            taken = listener.socket.accept()[0]
+        except (BlockingIOError, ConnectionError):
+            pass  # another process was first, or the peer is gone
+        except OSError as error:
+            if not self._is_stopping:
+                log.error("%s: no connection can be taken: %s", listener.door.name, error)
+                time.sleep(SECONDS_BETWEEN_ROUNDS)
+        self._rest(listener.socket.fileno(), listener)
+        if taken is not None:
+            self._begin(listener.door, taken)
+
+    def _begin(self, door: MllpDoor, taken: socket.socket) -> None:
+        connection = _connection(door, taken)
+        with self._counting:
+            is_surplus = self.share.all >= self._max_connections
+            if not is_surplus:
+                self.share.add(1)
+        if is_surplus:
+            taken.close()  # before it said anything there is nothing to answer; the record says that it was here
+            between_messages()
+            _record_turned_away(connection, self._max_connections)
+            return
+        conversation = _Conversation(taken, door, connection)
+        conversation.rests_until = time.monotonic() + (IDLE_SECONDS if conversation.secured else HANDSHAKE_SECONDS)
+        self._conversations.add(conversation)
+        self._rest(taken.fileno(), conversation)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    door: MllpDoor
+    socket: socket.socket
+
+
+class _Wish:
+    """What a conversation waits for."""
+
+
+READ, WRITE, END = _Wish(), _Wish(), _Wish()
+
+
+class _Conversation:
+    """One connection: what came, what is to be answered, what is still to be sent. At most one thread has it.
+
+    secured: the handshake is done, or there is none. rests_until: by time.monotonic(), when it has rested too long.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_door",
+        "_frames",
+        "_has_ended",
+        "_waiting",
+        "is_late",
+        "rests_until",
+        "secured",
+        "socket",
+        "unsent",
+    )
+
+    def __init__(self, taken: socket.socket, door: MllpDoor, connection: Connection) -> None:
+        taken.setblocking(False)
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.secured = door.ssl_context is None
+        self.socket = taken
+        self.rests_until = 0.0
+        self.is_late = False
+        self.unsent = memoryview(b"")
+        self._door = door
+        self._connection = connection
+        self._frames = FrameReader(settings.MAX_MESSAGE_BYTES)
+        self._waiting: deque[Event] = deque()
+        self._has_ended = False
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The door and the peer's address, for the log."""
+        return self._door.name, self._connection.remote
+
+    def step(self, answer: Answering) -> _Wish:
+        """Go on as far as it goes without waiting for the peer, but no further than one answer.
+
+        Raises OSError where the connection is lost, and what ``answer`` raises.
+        """
+        try:
+            if not self.secured:
+                self._secure()
+            if self.unsent:
+                self._send()
+            else:
+                if not self._waiting:
+                    self._read()
+                if self._waiting:
+                    between_messages()
+                    self.unsent = memoryview(frame(answer(self._waiting.popleft(), self._connection)))
+                    self._send()
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return READ
+        except ssl.SSLWantWriteError:
+            return WRITE
+        if self.unsent or self._waiting or self._has_more:
+            return WRITE  # can go on at once, after the others
+        return END if self._has_ended else READ
+
+    def close(self) -> None:
+        """End the connection; over TLS with its goodbye, which is not waited for."""
+        with contextlib.suppress(OSError, ValueError):
+            if isinstance(self.socket, ssl.SSLSocket) and self.secured:
+                self.socket.unwrap()
+        self.socket.close()
+
+    def _secure(self) -> None:
+        """Go on with the handshake, not in the listener, so that a failed one leaves a record (ITI TF-2: 3.19.5)."""
+        assert self._door.ssl_context is not None
+        try:
+            if self.is_late:
+                raise TimeoutError
+            if not isinstance(self.socket, ssl.SSLSocket):
+                self.socket = self._door.ssl_context.wrap_socket(
+                    self.socket, server_side=True, do_handshake_on_connect=False
+                )
+            self.socket.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             raise
-        certificate = writer.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
-        return replace(connection, certificate=certificate)
-
-    async def _converse(
-        self,
-        task: asyncio.Task[None],
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        connection: Connection,
-    ) -> None:
-        assert self._stopping is not None
-        frames = FrameReader(settings.MAX_MESSAGE_BYTES)
-        while not self._stopping.is_set():
-            self._listening.add(task)
-            received = await _next_bytes(reader)
-            self._listening.discard(task)
-            found = frames.feed(received) if received else frames.close()
-            for each in found:
-                answer = await self._in_pool(self._answer, each, connection)
-                writer.write(frame(answer))
-                await writer.drain()
-                if self._stopping.is_set():
-                    return
-            if not received:
-                return
-
-    async def _in_pool(self, function: Callable[..., bytes | None], *arguments: object) -> bytes:
-        assert self._loop is not None
-        work = self._loop.run_in_executor(self._pool, _with_connections_checked, function, *arguments)
-        try:
-            return await asyncio.shield(work) or b""
-        except asyncio.CancelledError:
-            await work  # a message that was begun is finished, whatever stops us
+        except OSError as error:
+            between_messages()
+            _record_failed_handshake(self._connection, type(error).__name__)
             raise
+        self._connection = replace(self._connection, certificate=self.socket.getpeercert(binary_form=True) or b"")
+        self.secured = True
 
+    def _read(self) -> None:
+        """What comes next; the end, be it in order, by a reset or by silence: half a frame is recorded then."""
+        try:
+            received = self.socket.recv(READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:
+            received = b""
+        self._has_ended = not received
+        self._waiting.extend(self._frames.feed(received) if received else self._frames.close())
 
-async def _next_bytes(reader: asyncio.StreamReader) -> bytes:
-    """What comes next; b"" at the end, be it in order, by a reset or by silence: half a frame is recorded then."""
-    try:
-        async with asyncio.timeout(IDLE_SECONDS):
-            return await reader.read(READ_BYTES)
-    except (ConnectionError, TimeoutError, ssl.SSLError):
-        return b""
+    def _send(self) -> None:
+        try:
+            sent = self.socket.send(self.unsent)
+        except BlockingIOError:
+            return  # its buffer is full: this peer reads no answers
+        self.unsent = self.unsent[sent:]
 
-
-def _with_connections_checked(function: Callable[..., bytes | None], *arguments: object) -> bytes | None:
-    between_messages()
-    return function(*arguments)
+    @property
+    def _has_more(self) -> bool:
+        """Whether TLS has read more than it gave us, which the kernel does not know of."""
+        return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
 
 
 def _record_failed_handshake(connection: Connection, what: str) -> None:
@@ -243,11 +438,12 @@ def _record_turned_away(connection: Connection, most: int) -> None:
     pipeline.record_refusal(connection, ExchangeError(Reason.BUSY, detail))
 
 
-def _connection(door: MllpDoor, writer: asyncio.StreamWriter) -> Connection:
-    host, port = writer.get_extra_info("sockname")[:2]
-    return Connection(door=door.name, address=f"{host}:{port}", remote=_remote(writer))
+def _connection(door: MllpDoor, taken: socket.socket) -> Connection:
+    host, port = taken.getsockname()[:2]
+    return Connection(door=door.name, address=f"{host}:{port}", remote=_remote(taken))
 
 
-def _remote(writer: asyncio.StreamWriter) -> str:
-    peer = writer.get_extra_info("peername")
-    return peer[0] if peer else ""
+def _remote(taken: socket.socket) -> str:
+    with contextlib.suppress(OSError):  # it is gone already
+        return str(taken.getpeername()[0])
+    return ""

@@ -16,6 +16,8 @@ class FeedEvent(Enum):
     UPDATE = "update"  # A08 A31; PRPA_IN201302UV02
     MERGE = "merge"  # A40; PRPA_IN201304UV02
     CHANGE_IDENTIFIER = "change identifier"  # A47
+    LINK = "link"  # A24
+    UNLINK = "unlink"  # A37
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class PatientFeed:
     """One event of a patient identity feed.
 
     identifiers: PID-3, at least one. prior_identifiers: MRG-1 of a merge or an identifier change, else empty.
+    other_identifiers: PID-3 of the second PID of a link or unlink, else empty.
     pam: the message obeys PAM (ITI-30) whose rules of merging differ from ITI-8 (iti-transactions 4.6).
     message_id: MSH-10 or the v3 message id. occurred_at: HL7 TS as sent, or "".
     """
@@ -36,6 +39,7 @@ class PatientFeed:
     pam: bool = False
     occurred_at: str = ""
     warnings: tuple[str, ...] = ()
+    other_identifiers: tuple[Identifier, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ class CrossReferences:
 class FeedOutcome:
     """What a feed came to. regional_id: the person the identifiers stand under now, "" where nothing was done.
 
-    identifiers, prior_identifiers: those of the feed, with the authority filled in where the sender left it out.
+    identifiers, prior_identifiers, other_identifiers: those of the feed, with the authority filled in where the sender
+    left it out.
     subsumed: regional ids that this feed joined into it. repeated: the same message had been carried out before,
     and nothing was done. warnings: sentences for the sender, without patient data.
     """
@@ -74,3 +79,4 @@ class FeedOutcome:
     subsumed: tuple[str, ...] = ()
     repeated: bool = False
     warnings: tuple[str, ...] = ()
+    other_identifiers: tuple[Identifier, ...] = ()

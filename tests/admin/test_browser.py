@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from apps.network.models import Facility, NodeCertificate
-from apps.pix.models import ReviewCase
+from apps.pix.models import LocalIdentifier, MatchRules, ReviewCase
+from apps.pix.services import runs, versions
 from tests.apps.pix.told import CLINIC, HOSPITAL, open_facilities, somebody, tell
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
@@ -134,3 +136,48 @@ def test_a_clerk_decides_doubtful_pairs_by_keyboard(page: Any, live_server: Any)
         page.keyboard.press("l")
     second.refresh_from_db()
     assert second.state == "linked"
+
+
+def test_an_administrator_tries_and_adopts_rules_and_undoes_a_link(page: Any, live_server: Any) -> None:
+    open_facilities()
+    tell(HOSPITAL, "1001")
+    tell(CLINIC, "A-77")
+    rules = replace(versions.DEFAULT, name="strict", link=1000.0, review=900.0, hard_rules=frozenset())
+    row = MatchRules.objects.create(name="strict", rules=rules.as_json())
+    page.goto(f"{live_server.url}/admin/pix/matchrules/{row.pk}/change/")
+    page.click("text=試算と採用")
+    page.click("#try")
+    page.wait_for_selector("#runs tr[data-state=waiting]")
+    photograph(page, "rules-waiting-ja")
+    runs.carry_out()
+    page.reload()
+    page.wait_for_selector("#difference")
+    assert "分かれる人: 1" in page.inner_text("#difference")
+    photograph(page, "rules-difference-ja")
+    page.fill("[name=reason]", "誤った結合を減らすため")
+    page.click("#adopt-form button")
+    page.wait_for_selector("#runs tr[data-state=waiting]")
+    runs.carry_out()
+    assert MatchRules.objects.get(in_force=True).name == "strict"
+    page.goto(f"{live_server.url}/admin/pix/matchrules/{row.pk}/what-if")
+    speak(page, "en")
+    photograph(page, "rules-adopted-en")
+    MatchRules.objects.update(in_force=False)
+    tell(HOSPITAL, "2001", told=somebody("佐藤 花子", "サトウ ハナコ", "19790101", "F"))
+    tell(CLINIC, "A-78", told=somebody("佐藤 花子", "サトウ ハナコ", "19790101", "F"))
+    chart = LocalIdentifier.objects.get(value="A-78")
+    person = chart.person_id
+    page.goto(f"{live_server.url}/admin/pix/person/{person}/change/")
+    photograph(page, "person-en")
+    page.click("text=Undo a link")
+    page.check(f"#chart-{chart.pk}")
+    page.fill("[name=reason]", "another patient's card")
+    photograph(page, "undo-link-en")
+    page.click("#part-form [type=submit]")
+    page.wait_for_selector("text=The link was undone")
+    chart.refresh_from_db()
+    assert chart.person_id != person
+    speak(page, "ja")
+    page.goto(f"{live_server.url}/admin/pix/person/{person}/undo-link")
+    assert "別人とする判断を取り消す" in page.inner_text("#part-form")
+    photograph(page, "undo-link-ja")

@@ -1,4 +1,4 @@
-"""ITI-30 over a real socket: create, update, merge by PAM's rules, change of number."""
+"""ITI-30 over a real socket: create, update, merge by PAM's rules, change of number, link and unlink."""
 
 from __future__ import annotations
 
@@ -80,7 +80,52 @@ def test_a_change_onto_another_patients_number_is_refused(client: MllpClient) ->
     assert recorded()[-1][2] == 4
 
 
-@pytest.mark.parametrize("name", ["refused-a47-without-mrg", "refused-version"])
+def two(trigger: str, control_id: str, one: str, other: str) -> bytes:
+    return written(
+        header(f"ADT^{trigger}^ADT_{trigger}", control_id),
+        "EVN||20260401103000+0900",
+        f"PID|1||{cx(HOSPITAL, one)}||山田^健一^^^^^L^I",
+        f"PID|2||{cx(HOSPITAL, other)}||山田^健一^^^^^L^I",
+    )
+
+
+def persons() -> list[int]:
+    return list(LocalIdentifier.objects.order_by("pk").values_list("person_id", flat=True))
+
+
+def test_a_link_is_kept_and_undone(client: MllpClient) -> None:
+    answer(client, told("A28", "M1", "1"))
+    answer(client, told("A28", "M2", "2", "19500101"))
+    assert len(set(persons())) == 2
+    assert said(answer(client, two("A24", "M3", "1", "2"))) == "AA"
+    assert charts() == [("1", "active"), ("2", "active")]
+    assert len(set(persons())) == 1
+    assert [(each[0], each[1], each[2]) for each in recorded()[-2:]] == [("ITI-30", "U", 0)] * 2
+    assert [each[3].split("^")[0] for each in recorded()[-2:]] == ["1", "2"]
+    assert said(answer(client, two("A37", "M4", "1", "2"))) == "AA"
+    assert len(set(persons())) == 2
+    assert [(each[1], each[2], each[3].split("^")[0]) for each in recorded()[-2:]] == [("U", 0, "1"), ("U", 0, "2")]
+
+
+def test_a_link_of_unknown_patients_waits_for_them(client: MllpClient) -> None:
+    assert said(answer(client, sample("ITI-30/a24.hl7"))) == "AA"
+    assert charts() == []
+    answer(client, told("A28", "M1", "0000123456"))
+    answer(client, told("A28", "M2", "0000999999", "19500101"))
+    assert len(set(persons())) == 1
+    assert said(answer(client, sample("ITI-30/a37.hl7"))) == "AA"
+    assert len(set(persons())) == 2
+
+
+def test_a_link_of_a_patient_with_itself_is_refused(client: MllpClient) -> None:
+    answer(client, told("A28", "M1", "1"))
+    refused = answer(client, two("A24", "M2", "1", "1"))
+    assert said(refused) == "AE"
+    assert errors(refused)[0][0] == "PID^2^3^1^1"
+    assert recorded()[-1][2] == 4
+
+
+@pytest.mark.parametrize("name", ["refused-a47-without-mrg", "refused-a24-one-patient", "refused-version"])
 def test_broken_messages_get_an_answer_and_the_connection_lives(client: MllpClient, name: str) -> None:
     assert said(answer(client, sample(f"ITI-30/{name}.hl7"))) in ("AE", "AR")
     assert charts() == []

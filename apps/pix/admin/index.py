@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -23,7 +24,17 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix import matching, outbox, services
-from apps.pix.models import Encounter, LinkEvent, LocalIdentifier, Movement, Notification, Person, Subscription
+from apps.pix.models import (
+    Assertion,
+    Encounter,
+    LinkEvent,
+    LocalIdentifier,
+    Movement,
+    Notification,
+    Person,
+    Subscription,
+)
+from hie.exchange.audit import READ
 from hie.values.access import Subject
 from hie.values.identifiers import AssigningAuthority, Identifier, masked
 
@@ -88,7 +99,7 @@ class ChartsOfPerson(ReadOnly, TabularInline):
 
 
 class ReasonForm(forms.Form):
-    """Why the regional id has to be another; kept with the retired id for ever."""
+    """Why somebody decides as they do; kept with what comes of it for ever."""
 
     reason = forms.CharField(label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
 
@@ -106,7 +117,53 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     inlines = (ChartsOfPerson,)
     ordering = ("-id",)
     list_per_page = 50
-    actions_detail = ("reissue",)
+    actions_detail = ("undo_link", "reissue")
+
+    @action(description=_("Undo a link"), url_path="undo-link", icon="link_off", permissions=["decide"])
+    def undo_link(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Ask which chart is not this person's and why, then part them; or take such a decision back. Recorded."""
+        person = get_object_or_404(Person, pk=object_id)
+        form = ReasonForm(request.POST or None)
+        chosen = [int(each) for each in request.POST.get("chart", "").split("+") if each.isdigit()]
+        if request.method == "POST" and chosen and form.is_valid():
+            reason = form.cleaned_data["reason"]
+            return self.audited_work(request, lambda: self._undo(request, person, chosen, reason), "undo link", person)
+        apart = _kept_apart(person)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Undo a link"),
+            "form": form,
+            "charts": [{"pk": each.pk, "text": _short(each)} for each in _charts_of(person)],
+            "apart": apart,
+            "back": reverse("admin:pix_person_change", args=[object_id]),
+        }
+        seen = tuple(_subject(each) for each in (person.regional_id, *(each["regional_id"] for each in apart)))
+        self.record(request, self.read_event, READ, "undo link", seen, object_id=str(object_id))
+        return TemplateResponse(request, "pix/part.html", context)
+
+    def has_decide_permission(self, request: HttpRequest, object_id: int | None = None) -> bool:
+        return request.user.has_perm("pix.decide_reviewcase")
+
+    def _undo(self, request: HttpRequest, person: Person, chosen: list[int], reason: str) -> HttpResponse:
+        """chosen: a chart of this person to take away, or one of its charts and one that it is kept apart from."""
+        by = request.user.get_username()
+        if chosen[0] not in {each.pk for each in _charts_of(person)}:
+            raise PermissionDenied
+        try:
+            if len(chosen) == 1:
+                services.part(chosen[0], by=by, reason=reason)
+                messages.success(request, _("The link was undone: the chart stands under a person of its own."))
+            else:
+                services.rejoin(chosen[0], chosen[1], by=by, reason=reason)
+                messages.success(request, _("They are no longer kept apart; the rules decide."))
+        except services.StatedElsewhereError:
+            messages.error(
+                request, _("A facility merged the two, or other decisions tie them together. Take those back first.")
+            )
+        except services.AlreadyDecidedError:
+            messages.warning(request, _("Nobody keeps these two apart any more."))
+        return HttpResponseRedirect(reverse("admin:pix_person_change", args=[person.pk]))
 
     @action(description=_("New regional id"), url_path="reissue", icon="autorenew", permissions=["reissue"])
     def reissue(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -164,6 +221,32 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     @display(description=_("identifiers"), ordering="charts")
     def chart_count(self, row: Any) -> int:
         return int(row.charts)
+
+
+def _charts_of(person: Person) -> list[LocalIdentifier]:
+    return list(person.identifiers.filter(status=LocalIdentifier.Status.ACTIVE).order_by("pk"))
+
+
+def _kept_apart(person: Person) -> list[dict[str, str]]:
+    """What clerks keep apart from this person's charts: "chart+other" for the form, the other chart in words."""
+    statements = Assertion.objects.filter(
+        Q(first__person=person) | Q(second__person=person),
+        basis=Assertion.Basis.CLERK,
+        one_human=False,
+        ended_at=None,
+    ).select_related("first__person", "second__person")
+    found: dict[int, dict[str, str]] = {}
+    for each in statements.order_by("pk"):
+        own, other = (each.first, each.second) if each.first.person_id == person.pk else (each.second, each.first)
+        shown = {"value": f"{own.pk}+{other.pk}", "text": _short(other), "regional_id": other.person.regional_id}
+        found.setdefault(other.person_id, shown)
+    return list(found.values())
+
+
+def _short(row: LocalIdentifier) -> str:
+    return " ".join(
+        filter(None, (_kanji(row) or _kana(row), row.birth_date, _facility_name(row.facility_code), row.value))
+    )
 
 
 @admin.register(LocalIdentifier)

@@ -1,4 +1,4 @@
-"""Doubtful pairs in the admin: the queue, and one page to decide them on; and the versions of the matching rules."""
+"""Doubtful pairs in the admin: the queue, and one page to decide them on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, Model, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -25,7 +25,8 @@ from apps.network import queries as network
 from apps.pix import matching, queries, services
 from apps.pix.admin.index import ReadOnly
 from apps.pix.admin.words import FIELDS, LEVELS, RULES, SHORT_RULES, weight_in_words
-from apps.pix.models import LocalIdentifier, MatchRules, ReviewCase
+from apps.pix.models import LocalIdentifier, ReviewCase
+from apps.pix.services import versions
 from apps.pix.services.charts import demographics_of
 from hie.exchange.audit import READ
 from hie.values.access import Subject
@@ -313,6 +314,7 @@ def _explained(case: ReviewCase) -> dict[str, Any] | None:
         return None
     return {
         "version": found.version,
+        "in_force": versions.in_force().version.name,
         "score": found.score,
         "against": gettext("Compared with two people of one household.")
         if found.explanation.against == "household"
@@ -346,35 +348,3 @@ def _facility(row: LocalIdentifier) -> str:
 
 def _subject(row: LocalIdentifier) -> Subject:
     return Subject(Identifier(row.person.regional_id, network.affinity_domain()), row.person.regional_id)
-
-
-# --- versions of the rules
-
-
-@admin.register(MatchRules)
-class MatchRulesAdmin(ReadOnly, AuditedAdmin):
-    """The versions by which the machine decides: which is in force, who made and who adopted them."""
-
-    list_display = ("name", "in_force", "created_at", "created_by", "adopted_at", "adopted_by", "note")
-    fields = (*list_display, "link_from", "review_from", "hard_rules", "learned_from")
-    readonly_fields = fields
-    ordering = (F("in_force").desc(), "-created_at")
-
-    @display(description=_("links from a score of"))
-    def link_from(self, row: MatchRules) -> str:
-        return str(row.rules["link"])
-
-    @display(description=_("asks a clerk from a score of"))
-    def review_from(self, row: MatchRules) -> str:
-        return str(row.rules["review"])
-
-    @display(description=_("hard rules"))
-    def hard_rules(self, row: MatchRules) -> str:
-        return ", ".join(row.rules["hard_rules"])
-
-    @display(description=_("pairs learned from"))
-    def learned_from(self, row: MatchRules) -> str:
-        return str(row.rules["trained_on"])
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False

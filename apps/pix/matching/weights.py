@@ -114,7 +114,7 @@ class Explanation:
 class Scorer:
     """A rule version made ready to score many pairs."""
 
-    __slots__ = ("_frequencies", "_household", "_prior", "_same", "_strangers", "version")
+    __slots__ = ("_frequencies", "_household", "_prior", "_same", "_strangers", "nothing_known", "version")
 
     def __init__(self, version: RuleVersion) -> None:
         self.version = version
@@ -125,6 +125,8 @@ class Scorer:
         )
         strangers = 1 - version.share_same - version.share_household
         self._prior = log2(version.share_same), log2(version.share_household), log2(strangers)
+        # The score of two charts of which nothing can be compared.
+        self.nothing_known = self._prior[0] - _log2_sum(self._prior[1], self._prior[2])
         self._frequencies = {
             part: {name: log2(share) for name, share in shares.items()} | {"": log2(version.rarest)}
             for part, shares in version.frequencies.items()

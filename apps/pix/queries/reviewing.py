@@ -12,6 +12,8 @@ from apps.pix.models import LinkEvent, ReviewCase
 
 PERIOD = timedelta(days=30)
 LINKED_BY_CLERK, KEPT_APART = "linked by a clerk", "kept apart by a clerk"
+APART_TAKEN_BACK = "no longer kept apart by a clerk"
+_STATED = ("merge", "one message", "clerk", "link", "unlink")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,9 @@ def review_figures(now: datetime | None = None) -> ReviewFigures:
     waiting = ReviewCase.objects.filter(state__in=(ReviewCase.State.OPEN, ReviewCase.State.POSTPONED))
     events = LinkEvent.objects.filter(at__gte=since)
     kinds = (LinkEvent.Kind.LINKED, LinkEvent.Kind.JOINED)
-    stated = Q(rule__in=("merge", "one message", "clerk", LINKED_BY_CLERK, KEPT_APART, ""))
+    stated = Q(
+        rule__in=("merge", "one message", "clerk", "link", "unlink", LINKED_BY_CLERK, KEPT_APART, APART_TAKEN_BACK, "")
+    )
     return ReviewFigures(
         waiting=waiting.count(),
         oldest=waiting.aggregate(oldest=Min("opened_at"))["oldest"],

@@ -1,6 +1,7 @@
-"""The verbs of the patient index, one for all dialects: ``feed`` tells of patients, ``tell_encounter`` of their stays,
-``find_patients`` finds them."""
+"""The verbs of the patient index, one for all dialects: ``feed`` tells of patients, ``feed_all`` of many at once,
+``tell_encounter`` of their stays, ``find_patients`` finds them."""
 
+from apps.pix.services.batches import feed_all
 from apps.pix.services.encounters import tell_encounter
 from apps.pix.services.feeding import REMEMBERED, feed, forget_old_messages
 from apps.pix.services.finding import (
@@ -22,7 +23,9 @@ from apps.pix.services.reviewing import (
     explain_pair,
     keep_apart,
     link,
+    part,
     postpone,
+    rejoin,
     take_back,
 )
 
@@ -39,14 +42,17 @@ __all__ = [
     "decide",
     "explain_pair",
     "feed",
+    "feed_all",
     "find_patients",
     "forget_old_messages",
     "forget_told",
     "give_up",
     "keep_apart",
     "link",
+    "part",
     "postpone",
     "reissue",
+    "rejoin",
     "retry_now",
     "send_due",
     "subjects_of_continuation",

@@ -15,12 +15,13 @@ from django.utils import timezone
 from apps.pix import matching
 from apps.pix.matching import Explanation
 from apps.pix.models import Assertion, LocalIdentifier, ReviewCase
-from apps.pix.queries.reviewing import KEPT_APART, LINKED_BY_CLERK
+from apps.pix.queries.reviewing import APART_TAKEN_BACK, KEPT_APART, LINKED_BY_CLERK
 from apps.pix.services import linking, versions
 from apps.pix.services.linking import Cause
 from apps.pix.services.pairs import DatabaseStore
 
 State = ReviewCase.State
+LONGEST_REASON = 200
 
 
 class StatedElsewhereError(Exception):
@@ -57,12 +58,65 @@ def keep_apart(first: LocalIdentifier, second: LocalIdentifier, *, by: str) -> N
     It ends a clerk's statement that they are one. Raises StatedElsewhereError where others still say so.
     """
     first, second = _locked(first, second)
-    if _tied_by_others(first.pk, second.pk):
+    if linking.tied_by_others(first.pk, second.pk, but=(Assertion.Basis.CLERK,)):
         raise StatedElsewhereError("Other statements say that these two are one human.")
     cause = Cause("", "", timezone.now(), by, KEPT_APART)
     linking.write_statement(first, second, Assertion.Basis.CLERK, cause, one_human=False)
     older, younger = (first, second) if first.pk < second.pk else (second, first)
     linking.settle(older, younger, cause)
+
+
+@transaction.atomic
+def part(chart_id: int, *, by: str, reason: str) -> None:
+    """Take a chart away from its person: it is kept apart from every chart that nobody stated to be of the same human.
+
+    What is stated to be one with it goes with it. by: account of the clerk. reason: in words, kept with the history; it
+    names no patient. Raises ValueError without a reason, StatedElsewhereError where statements tie it to all of the
+    person's charts.
+    """
+    if not reason.strip():
+        raise ValueError("A link is undone for a reason.")
+    chart = LocalIdentifier.objects.get(pk=chart_id)
+    others = LocalIdentifier.objects.filter(person_id=chart.person_id, status=LocalIdentifier.Status.ACTIVE)
+    linking.lock(f"{each.authority_oid}|{each.value}" for each in (chart, *others))
+    chart.refresh_from_db()
+    apart = [each for each in others.exclude(pk=chart.pk).order_by("pk") if not _stated_one(chart, each)]
+    if not apart:
+        raise StatedElsewhereError("Statements tie this chart to all of its person's charts.")
+    cause = Cause("", "", timezone.now(), by, KEPT_APART, reason.strip()[:LONGEST_REASON])
+    for each in apart:
+        linking.write_statement(chart, each, Assertion.Basis.CLERK, cause, one_human=False)
+    linking.settle(apart[0], chart, cause, besides=[each.pk for each in apart])
+
+
+def _stated_one(chart: LocalIdentifier, other: LocalIdentifier) -> bool:
+    return linking.tied_by_others(chart.pk, other.pk, but=(Assertion.Basis.CLERK,))
+
+
+@transaction.atomic
+def rejoin(chart_id: int, other_id: int, *, by: str, reason: str) -> None:
+    """Take back that two charts be kept apart: the rules decide again, and every "apart" of a clerk between the two
+    persons ends. Raises ValueError without a reason, AlreadyDecidedError where nobody keeps them apart.
+    """
+    if not reason.strip():
+        raise ValueError("What is kept apart is joined for a reason.")
+    rows = LocalIdentifier.objects.in_bulk([chart_id, other_id])
+    first, second = _locked(rows[chart_id], rows[other_id])
+    cause = Cause("", "", timezone.now(), by, APART_TAKEN_BACK, reason.strip()[:LONGEST_REASON])
+    if not _end_apart(first.person_id, second.person_id, cause):
+        raise AlreadyDecidedError("Nobody keeps these two apart any more.")
+    older, younger = (first, second) if first.person_id <= second.person_id else (second, first)
+    linking.settle(older, younger, cause)
+
+
+def _end_apart(one: int, other: int, cause: Cause) -> int:
+    """End what clerks said against two persons' being one; how many statements that were."""
+    return Assertion.objects.filter(
+        Q(first__person_id=one, second__person_id=other) | Q(first__person_id=other, second__person_id=one),
+        basis=Assertion.Basis.CLERK,
+        one_human=False,
+        ended_at=None,
+    ).update(ended_at=cause.at)
 
 
 def decide(case_id: int, *, one_human: bool, by: str, note: str = "") -> None:
@@ -126,21 +180,6 @@ def _locked(first: LocalIdentifier, second: LocalIdentifier) -> tuple[LocalIdent
     linking.lock(f"{each.authority_oid}|{each.value}" for each in (first, second))
     rows = LocalIdentifier.objects.in_bulk([first.pk, second.pk])
     return rows[first.pk], rows[second.pk]
-
-
-def _tied_by_others(first: int, second: int) -> bool:
-    """Whether statements tie the two together, a clerk's own one of this very pair left out."""
-    store, pair = DatabaseStore(), (min(first, second), max(first, second))
-    known, fresh = {first}, {first}
-    while fresh:
-        found: set[int] = set()
-        for each in store.statements(fresh):
-            own = (each.first, each.second) == pair and store.bases[pair] == Assertion.Basis.CLERK
-            if each.one_human and not own:
-                found |= {each.first, each.second}
-        fresh = found - known
-        known |= fresh
-    return second in known
 
 
 @dataclass(frozen=True, slots=True)

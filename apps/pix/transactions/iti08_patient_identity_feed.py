@@ -14,8 +14,8 @@ from hie.wire.hl7v2 import patient_feed
 
 
 def subject_of_feed(feed: PatientFeed) -> tuple[Subject, ...]:
-    """The patients of a feed: the one that is told of, then those that are subsumed or renamed."""
-    return queries.subjects_of((*feed.identifiers[:1], *feed.prior_identifiers))
+    """The patients of a feed: the one that is told of, then those that are subsumed, renamed, linked or unlinked."""
+    return queries.subjects_of((*feed.identifiers[:1], *feed.prior_identifiers, *feed.other_identifiers[:1]))
 
 
 def take(feed: PatientFeed, permit: Permit) -> FeedOutcome:
@@ -30,11 +30,14 @@ _ACTIONS = {
     FeedEvent.UPDATE: UPDATE,
     FeedEvent.CHANGE_IDENTIFIER: UPDATE,
     FeedEvent.MERGE: UPDATE,
+    FeedEvent.LINK: UPDATE,
+    FeedEvent.UNLINK: UPDATE,
 }
 
 
 def entries_of_feed(feed: PatientFeed, outcome: Any, subjects: tuple[Subject, ...]) -> tuple[AuditEntry, ...]:
-    """One record of the patient; of a merge one that the subsumed is deleted and one that the survivor is updated.
+    """One record of the patient; of a merge one that the subsumed is deleted and one that the survivor is updated, of a
+    link or unlink one of each patient.
 
     outcome: FeedOutcome, or None where the feed was refused. subjects: as ``subject_of_feed`` gave them before the
     feed was carried out, so the subsumed patient still stands under the regional id it had.
@@ -43,9 +46,10 @@ def entries_of_feed(feed: PatientFeed, outcome: Any, subjects: tuple[Subject, ..
     if isinstance(outcome, FeedOutcome):
         regional_id = outcome.regional_id
         about = tuple(Subject(each, regional_id) for each in outcome.identifiers[:1])
-        prior = tuple(map(_completed, prior, outcome.prior_identifiers))
+        prior = tuple(map(_completed, prior, outcome.prior_identifiers + outcome.other_identifiers))
     details = (("II" if feed.trigger.startswith("PRPA_") else "MSH-10", feed.message_id),)
-    entry = AuditEntry(action=_ACTIONS[feed.event], subjects=about, patient_details=details)
+    both = prior if feed.event in (FeedEvent.LINK, FeedEvent.UNLINK) else ()
+    entry = AuditEntry(action=_ACTIONS[feed.event], subjects=about + both, patient_details=details)
     if feed.event is not FeedEvent.MERGE:
         return (entry,)
     return (AuditEntry(action=DELETE, subjects=prior, patient_details=details), entry)

@@ -43,3 +43,15 @@ ITI_30_MERGE = Transaction(
     audit=AuditEvent(PATIENT_RECORD, UPDATE, entries_of_feed),
     changes=True,
 )
+
+ITI_30_LINK = Transaction(
+    number="ITI-30",
+    name="Patient Identity Management",
+    door=Mllp(("ADT^A24", "ADT^A37")),
+    codec=patient_feed,
+    subject=subject_of_feed,
+    access=Access.FEED,
+    execute=take_by_pam,
+    audit=AuditEvent(PATIENT_RECORD, UPDATE, entries_of_feed),
+    changes=True,
+)

@@ -130,7 +130,8 @@ def set_status(model: type[Any], key: int, fragment: bytes, status: str) -> None
 
 def touch_folders(uuids: Iterable[str], moment: str) -> None:
     """Set lastUpdateTime of folders that were given a document, in the column and in the fragment."""
-    for row in models.Folder.objects.filter(entry_uuid__in=list(uuids)):
+    named = list(uuids)
+    for row in models.Folder.objects.filter(entry_uuid__in=named) if named else ():
         folder = read_fragment(bytes(row.fragment))
         assert isinstance(folder, Folder)
         row.fragment = write_fragment(replace(folder, last_update_time=moment))

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -28,6 +27,7 @@ from apps.xds.services.judging import (
 )
 from apps.xds.services.storing import store
 from apps.xds.stored_queries import ENTRIES, FOLDERS, SETS, Asked, Condition, Row, Table, one_of, restrict, selected
+from hie.exchange.rows import fetch
 from hie.values.access import Access, Caller, Node, Permit, Subject
 from hie.values.documents import DocumentEntry, Folder, RegistryObject, StoredQuery, SubmissionSet
 from hie.values.errors import ExchangeError, Finding, Reason
@@ -176,15 +176,20 @@ def publish(publication: Publication, *, facility_code: str) -> Received:
 _REGISTERED = "An id of the publication is that of an object in the registry, which tells its subscribers itself."
 
 
+# Every registration asks this, and most patients have no subscription.
+_WANTING = (
+    "SELECT s.id FROM xds_subscription s WHERE (s.any_patient OR s.id IN"
+    " (SELECT p.subscription_id FROM xds_subscriptionpatient p WHERE p.patient_id = %s))"
+    " AND (s.ends_at IS NULL OR s.ends_at > %s)"
+)
+
+
 def matching(objects: Iterable[RegistryObject], patient_id: str) -> list[tuple[Subscription, Notification]]:
     """The subscriptions that match an event, each with what it is told; the objects are in the registry."""
-    wanting = Q(any_patient=True) | Q(
-        pk__in=SubscriptionPatient.objects.filter(patient_id=patient_id).values("subscription")
-    )
-    open_ones = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
-    rows = list(Subscription.objects.filter(wanting, open_ones).order_by("id"))
-    if not rows:
+    keys = [key for (key,) in fetch(_WANTING, [patient_id, connection.ops.adapt_datetimefield_value(timezone.now())])]
+    if not keys:
         return []
+    rows = list(Subscription.objects.filter(pk__in=keys).order_by("id"))
     uuids: dict[str, list[str]] = {}
     for each in objects:
         if type(each) in _KINDS:

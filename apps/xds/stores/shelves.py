@@ -1,8 +1,9 @@
 """Where kept documents stand: a directory of this machine, or a bucket. Both take a name and bytes, and give them back.
 
-What bears its name is whole: a local file is written beside its place, synced, renamed and its directories synced, in
-this order; an object appears when its last part has come. Errors are those of a file system: FileNotFoundError where
-nothing has the name, any other OSError where the shelf does not answer as it should.
+What bears its name is whole: a local file is written beside its place, synced, renamed and its directory synced, in
+this order; that the directory itself is there for good is seen to once in a process. An object appears when its last
+part has come. Errors are those of a file system: FileNotFoundError where nothing has the name, any other OSError where
+the shelf does not answer as it should.
 """
 
 from __future__ import annotations
@@ -50,10 +51,13 @@ class LocalShelf:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self._kept: set[Path] = set()
 
     def put(self, name: str, pieces: Path | Iterable[bytes], /) -> None:
         place = self.path(name)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not place.parent.is_dir():
+            self._kept.discard(place.parent)
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = place.parent / f".{name[:16]}.{secrets.token_hex(8)}"
         try:
             _write(beside, pieces)
@@ -61,8 +65,14 @@ class LocalShelf:
             beside.replace(place)  # also over the same bytes: what lies there might be damaged
         finally:
             beside.unlink(missing_ok=True)
-        for directory in list(place.parents)[:4]:
-            _sync(directory)
+        _sync(place.parent)
+        self._keep_directory(place.parent)
+
+    def _keep_directory(self, directory: Path) -> None:
+        """Make the entries of a directory's three parents durable, unless this process did so before."""
+        for parent in list(directory.parents)[:3] if directory not in self._kept else ():
+            _sync(parent)
+        self._kept.add(directory)
 
     def get(self, name: str, /) -> Path:
         return self.path(name)

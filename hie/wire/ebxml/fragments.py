@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha1
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from hie.values.codes import Code
 from hie.values.documents import Author, RegistryObject
@@ -35,19 +36,26 @@ _PATIENT_IDS = tuple(
 def write_fragment(registry_object: RegistryObject) -> bytes:
     """The object as one ebRIM element in UTF-8 with the prefix ``rim`` and no namespace declaration."""
     model = model_of(registry_object)
+    owner = _Owner(_URL + f"{registry_object.entry_uuid}#".encode(), _attribute(registry_object.entry_uuid))
     attributes = [f' objectType="{model.object_type}"'] if model.object_type else []
     children: list[list[str]] = [[] for _ in _ORDER]
-    for row in model.attributes:
+    for row, place, write in _steps(model.name):
         value = getattr(registry_object, row.field)
-        if value in (None, "", ()):
+        if not value and not isinstance(value, int):  # a size may be 0
             continue
-        place, write = _WRITERS[row.form]
-        (attributes if place == _ATTRIBUTES else children[place]).append(write(registry_object, model, row, value))
+        (attributes if place == _ATTRIBUTES else children[place]).append(write(owner, model, row, value))
     children[_SLOTS] += [_slot(name, values) for name, values in registry_object.extra_slots]
     if model.node:
-        children[_CLASSIFICATIONS].append(_node(registry_object, model.name, model.node))
-    inside = "".join(text for group in children for text in group)
+        children[_CLASSIFICATIONS].append(_node(owner, model.name, model.node))
+    inside = "".join(["".join(group) for group in children])
     return f"<rim:{model.element}{''.join(attributes)}>{inside}</rim:{model.element}>".encode()
+
+
+@cache
+def _steps(model_name: str) -> tuple[tuple[Attribute, int, _Writer], ...]:
+    """The rows of a model, each with its place and its writer."""
+    model = next(each for each in MODELS if each.name == model_name)
+    return tuple((row, *_WRITERS[row.form]) for row in model.attributes)
 
 
 def with_status(fragment: bytes, status: str) -> bytes:
@@ -113,117 +121,139 @@ def _attribute(text: str) -> str:
 
 
 _URL = uuid.NAMESPACE_URL.bytes
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
-def _generated_id(registry_object: RegistryObject, name: str) -> str:
-    """An id of a Classification or ExternalIdentifier that depends on the object's id and its place alone."""
-    digest = bytearray(sha1(_URL + f"{registry_object.entry_uuid}#{name}".encode(), usedforsecurity=False).digest())
-    digest[6] = digest[6] & 0x0F | 0x50  # RFC 9562 5.5: version 5, written out because it runs seven times an object
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return f"urn:uuid:{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:32]}"
+class _Owner(NamedTuple):
+    """The object that the parts of its fragment name. seed: what their ids are derived from; written: its own id."""
+
+    seed: bytes
+    written: str
+
+
+def _generated_id(owner: _Owner, place: bytes) -> str:
+    """An id of a Classification or ExternalIdentifier that depends on the object's id and its place alone.
+
+    A UUID of version 5 (RFC 9562 5.5), written out because it runs seven times an object.
+    """
+    text = sha1(owner.seed + place, usedforsecurity=False).hexdigest()
+    return f"urn:uuid:{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
 
 
 def _slot(name: str, values: Iterable[str]) -> str:
-    written = "".join(f"<rim:Value>{escape(value)}</rim:Value>" for value in values)
-    return f'<rim:Slot name="{_attribute(name)}"><rim:ValueList>{written}</rim:ValueList></rim:Slot>'
+    written = "".join([f"<rim:Value>{escape(value)}</rim:Value>" for value in values])
+    return f"{_slot_named(name)}{written}</rim:ValueList></rim:Slot>"
+
+
+@lru_cache(maxsize=1024)
+def _slot_named(name: str) -> str:
+    return f'<rim:Slot name="{_attribute(name)}"><rim:ValueList>'
 
 
 def _international(element: str, text: str) -> str:
     return f'<rim:{element}><rim:LocalizedString value="{_attribute(text)}"/></rim:{element}>'
 
 
-def _classification(
-    registry_object: RegistryObject, row: Attribute, number: int, representation: str, inside: str
-) -> str:
+@lru_cache(maxsize=8192)
+def _classification(place: str, key: str, representation: str, inside: str) -> tuple[bytes, str, str]:
+    """Its place, what stands between its id and the object's, and behind that: thousands of objects share it."""
     return (
-        f'<rim:Classification id="{_generated_id(registry_object, f"{row.name}.{number}")}"'
-        f' objectType="{CLASSIFICATION_TYPE}" classificationScheme="{row.key}"'
-        f' classifiedObject="{_attribute(registry_object.entry_uuid)}"'
-        f' nodeRepresentation="{_attribute(representation)}">{inside}</rim:Classification>'
+        place.encode(),
+        f'" objectType="{CLASSIFICATION_TYPE}" classificationScheme="{key}" classifiedObject="',
+        f'" nodeRepresentation="{_attribute(representation)}">{inside}</rim:Classification>',
     )
 
 
-def _node(registry_object: RegistryObject, name: str, node: str) -> str:
+def _classify(owner: _Owner, row: Attribute, number: int, representation: str, inside: str) -> str:
+    place, middle, end = _classification(f"{row.name}.{number}", row.key, representation, inside)
+    return f'<rim:Classification id="{_generated_id(owner, place)}{middle}{owner.written}{end}'
+
+
+def _node(owner: _Owner, name: str, node: str) -> str:
     return (
-        f'<rim:Classification id="{_generated_id(registry_object, name)}" objectType="{CLASSIFICATION_TYPE}"'
-        f' classifiedObject="{_attribute(registry_object.entry_uuid)}" classificationNode="{node}"/>'
+        f'<rim:Classification id="{_generated_id(owner, name.encode())}" objectType="{CLASSIFICATION_TYPE}"'
+        f' classifiedObject="{owner.written}" classificationNode="{node}"/>'
     )
 
 
-def _write_node(registry_object: RegistryObject, model: Model, row: Attribute, value: bool) -> str:
-    return _node(registry_object, row.name, row.key) if value else ""
+def _write_node(owner: _Owner, model: Model, row: Attribute, value: bool) -> str:
+    return _node(owner, row.name, row.key) if value else ""
 
 
-def _write_xml_attribute(registry_object: RegistryObject, model: Model, row: Attribute, value: str) -> str:
+def _write_xml_attribute(owner: _Owner, model: Model, row: Attribute, value: str) -> str:
     return f' {row.key}="{_attribute(value)}"'
 
 
-def _write_slot(registry_object: RegistryObject, model: Model, row: Attribute, value: Any) -> str:
+def _write_slot(owner: _Owner, model: Model, row: Attribute, value: Any) -> str:
     return _slot(row.key, value if isinstance(value, tuple) else (str(value),))
 
 
-def _write_version(registry_object: RegistryObject, model: Model, row: Attribute, value: int) -> str:
+def _write_version(owner: _Owner, model: Model, row: Attribute, value: int) -> str:
     return f'<rim:VersionInfo versionName="{value}"/>'
 
 
-def _write_codes(registry_object: RegistryObject, model: Model, row: Attribute, value: Any) -> str:
+def _write_codes(owner: _Owner, model: Model, row: Attribute, value: Any) -> str:
     codes: tuple[Code, ...] = value if isinstance(value, tuple) else (value,)
     return "".join(
-        _classification(
-            registry_object,
-            row,
-            number,
-            code.code,
-            _inside_code(code),
-        )
-        for number, code in enumerate(codes, 1)
+        [
+            _classify(owner, row, number, code.code, _inside_code(code.scheme, code.display))
+            for number, code in enumerate(codes, 1)
+        ]
     )
 
 
 @lru_cache(maxsize=4096)
-def _inside_code(code: Code) -> str:
+def _inside_code(scheme: str, display: str) -> str:
     """The scheme and the name of a code, which thousands of objects share."""
-    return _slot(CODING_SCHEME, (code.scheme,)) + (_international("Name", code.display) if code.display else "")
+    return _slot(CODING_SCHEME, (scheme,)) + (_international("Name", display) if display else "")
 
 
-def _write_authors(registry_object: RegistryObject, model: Model, row: Attribute, value: tuple[Author, ...]) -> str:
+def _write_authors(owner: _Owner, model: Model, row: Attribute, value: tuple[Author, ...]) -> str:
     return "".join(
-        _classification(registry_object, row, number, "", _author_slots(author))
-        for number, author in enumerate(value, 1)
+        [
+            _classify(owner, row, number, "", _author_slots(*_values_of(author)))
+            for number, author in enumerate(value, 1)
+        ]
     )
 
 
-def _author_slots(author: Author) -> str:
+_values_of = attrgetter(*AUTHOR_SLOTS)
+
+
+@lru_cache(maxsize=4096)
+def _author_slots(*values: str | tuple[str, ...]) -> str:
     written = []
-    for field, slot in AUTHOR_SLOTS.items():
-        value = getattr(author, field)
+    for slot, value in zip(AUTHOR_SLOTS.values(), values, strict=True):
         if value:
             written.append(_slot(slot, (value,) if isinstance(value, str) else value))
     return "".join(written)
 
 
-def _write_identifier(registry_object: RegistryObject, model: Model, row: Attribute, value: str) -> str:
+def _write_identifier(owner: _Owner, model: Model, row: Attribute, value: str) -> str:
     return (
-        f'<rim:ExternalIdentifier id="{_generated_id(registry_object, row.name)}"'
-        f' objectType="{EXTERNAL_IDENTIFIER_TYPE}" registryObject="{_attribute(registry_object.entry_uuid)}"'
-        f' identificationScheme="{row.key}" value="{_attribute(value)}">'
-        f"{_international('Name', model.label(row))}</rim:ExternalIdentifier>"
+        f'<rim:ExternalIdentifier id="{_generated_id(owner, row.name.encode())}"'
+        f' objectType="{EXTERNAL_IDENTIFIER_TYPE}" registryObject="{owner.written}"'
+        f' identificationScheme="{row.key}" value="{_attribute(value)}">{_named(model.label(row))}'
     )
+
+
+@cache
+def _named(label: str) -> str:
+    return f"{_international('Name', label)}</rim:ExternalIdentifier>"
 
 
 # The children of a RegistryObject in the order of the schema (rim.xsd, RegistryObjectType).
 _ORDER = _SLOTS, _NAME, _DESCRIPTION, _VERSION, _CLASSIFICATIONS, _IDENTIFIERS = range(6)
 _ATTRIBUTES = -1
 
-_Writer = Callable[[RegistryObject, Model, Attribute, Any], str]
+_Writer = Callable[[_Owner, Model, Attribute, Any], str]
 _WRITERS: dict[Form, tuple[int, _Writer]] = {
     Form.XML_ATTRIBUTE: (_ATTRIBUTES, _write_xml_attribute),
     Form.STATUS: (_ATTRIBUTES, _write_xml_attribute),
     Form.SLOT: (_SLOTS, _write_slot),
     Form.NUMBER_SLOT: (_SLOTS, _write_slot),
-    Form.NAME: (_NAME, lambda registry_object, model, row, value: _international("Name", value)),
-    Form.DESCRIPTION: (_DESCRIPTION, lambda registry_object, model, row, value: _international("Description", value)),
+    Form.NAME: (_NAME, lambda owner, model, row, value: _international("Name", value)),
+    Form.DESCRIPTION: (_DESCRIPTION, lambda owner, model, row, value: _international("Description", value)),
     Form.VERSION: (_VERSION, _write_version),
     Form.CODE: (_CLASSIFICATIONS, _write_codes),
     Form.AUTHOR: (_CLASSIFICATIONS, _write_authors),

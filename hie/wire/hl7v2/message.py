@@ -157,14 +157,19 @@ class Message:
 
     def first(self, name: str) -> Segment | None:
         """The first segment of this name, or None."""
-        for segment in self.segments:
-            if segment.name == name:
-                return segment
-        return None
+        named = self._named.get(name)
+        return named[0] if named else None
 
     def all(self, name: str) -> tuple[Segment, ...]:
         """All segments of this name, in order."""
-        return tuple(segment for segment in self.segments if segment.name == name)
+        return tuple(self._named.get(name, ()))
+
+    @cached_property
+    def _named(self) -> dict[str, list[Segment]]:
+        named: dict[str, list[Segment]] = {}
+        for segment in self.segments:
+            named.setdefault(segment.name, []).append(segment)
+        return named
 
     @property
     def header(self) -> Segment:
@@ -296,6 +301,8 @@ def _lines(raw: bytes, text: str, separator: str) -> tuple[list[str], tuple[str,
         warnings.append("TERM-02")
     if raw.rstrip(b"\x1c\x00\x1a")[-1:] not in (b"\r", b"\n"):
         warnings.append("TERM-03")
+    if separator == "|" and text.startswith("MSH|") and _UNUSUAL_LINE.search(text) is None:
+        return text.split("\r"), tuple(warnings)
     lines: list[list[str]] = []
     for line in text.split("\r"):
         if _is_segment(line, separator):
@@ -308,6 +315,7 @@ def _lines(raw: bytes, text: str, separator: str) -> tuple[list[str], tuple[str,
 
 
 _CONTROL = "".join(map(chr, range(33)))
+_UNUSUAL_LINE = re.compile(r"\r(?![A-Z][A-Z0-9]{2}\|)")
 
 
 def _is_segment(line: str, separator: str) -> bool:

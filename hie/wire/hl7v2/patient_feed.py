@@ -1,7 +1,7 @@
 """ITI-8 Patient Identity Feed and ITI-30 Patient Identity Management in HL7 v2 (ITI TF-2: 3.8, 3.30).
 
-ITI-8 is HL7 2.3.1 (A01 A04 A05 A08 A40), ITI-30 is HL7 2.5 (A28 A31 A40 A47). Hospitals send the triggers of ITI-8 in
-2.5 as well; they mean the same. Names of places that verbs raise with: ``acknowledgement``.
+ITI-8 is HL7 2.3.1 (A01 A04 A05 A08 A40), ITI-30 is HL7 2.5 (A24 A28 A31 A37 A40 A47). Hospitals send the triggers of
+ITI-8 in 2.5 as well; they mean the same. Names of places that verbs raise with: ``acknowledgement``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import Identifier
 from hie.values.patients import FeedEvent, PatientFeed
+from hie.values.people import Demographics
 from hie.values.times import write_ts
 from hie.wire.hl7v2 import acknowledgement, charset, writer
 from hie.wire.hl7v2.demographics import read_demographics, read_identifiers, write_in1, write_pid
@@ -35,18 +36,22 @@ TRIGGERS = {
     "ADT^A04": Trigger(FeedEvent.REGISTER, "ADT_A01"),
     "ADT^A05": Trigger(FeedEvent.REGISTER, "ADT_A05"),
     "ADT^A08": Trigger(FeedEvent.UPDATE, "ADT_A01"),
+    "ADT^A24": Trigger(FeedEvent.LINK, "ADT_A24", ("2.5",)),
     "ADT^A28": Trigger(FeedEvent.REGISTER, "ADT_A05", ("2.5",)),
     "ADT^A31": Trigger(FeedEvent.UPDATE, "ADT_A05", ("2.5",)),
+    "ADT^A37": Trigger(FeedEvent.UNLINK, "ADT_A37", ("2.5",)),
     "ADT^A40": Trigger(FeedEvent.MERGE, "ADT_A39"),
     "ADT^A47": Trigger(FeedEvent.CHANGE_IDENTIFIER, "ADT_A30", ("2.5",)),
 }
-_PAM = frozenset({"ADT^A28", "ADT^A31", "ADT^A40", "ADT^A47"})
+_PAM = frozenset({"ADT^A24", "ADT^A28", "ADT^A31", "ADT^A37", "ADT^A40", "ADT^A47"})
 
 PLACES = {
     "identifier": "PID^1^3^{n}^1",
     "identifier.authority": "PID^1^3^{n}^4",
     "prior identifier": "MRG^1^1^{n}^1",
     "prior identifier.authority": "MRG^1^1^{n}^4",
+    "other identifier": "PID^2^3^{n}^1",
+    "other identifier.authority": "PID^2^3^{n}^4",
     "name": "PID^1^5",
     "birth_date": "PID^1^7",
     "sex": "PID^1^8",
@@ -68,8 +73,10 @@ def read_request(message: Message) -> PatientFeed:
     check_repetitions(message)
     findings = validate(message, trigger.structure)
     identifiers, prior = _identifiers(message, "PID", 3), _identifiers(message, "MRG", 1)
-    has_prior = trigger.event in (FeedEvent.MERGE, FeedEvent.CHANGE_IDENTIFIER)
-    findings += _missing_identifiers(message, identifiers, prior, has_prior)
+    other = _identifiers(message, "PID", 3, 2)
+    has_prior, has_other = trigger.event in _TWO_NUMBERS, trigger.event in _TWO_LISTS
+    needed = [("PID", 1, 3, identifiers), *([("MRG", 1, 1, prior)] * has_prior), *([("PID", 2, 3, other)] * has_other)]
+    findings += _missing_identifiers(message, needed)
     if findings:
         raise ExchangeError.of(findings)
     return PatientFeed(
@@ -77,11 +84,12 @@ def read_request(message: Message) -> PatientFeed:
         trigger=message.trigger,
         message_id=message.control_id,
         identifiers=identifiers,
-        demographics=read_demographics(message),
+        demographics=Demographics() if has_other else read_demographics(message),
         prior_identifiers=prior if has_prior else (),
         pam=message.version == "2.5" and message.trigger in _PAM,
         occurred_at=_occurred_at(message),
         warnings=message.warnings,
+        other_identifiers=other if has_other else (),
     )
 
 
@@ -115,7 +123,9 @@ def write_request(
     )
     segments = [header, writer.segment("EVN", {2: now, 6: writer.escape(feed.occurred_at)})]
     segments.append(write_pid(feed.demographics, feed.identifiers))
-    if feed.prior_identifiers:
+    if feed.other_identifiers:
+        segments.append(write_pid(Demographics(), feed.other_identifiers, "2"))
+    elif feed.prior_identifiers:
         segments.append(writer.segment("MRG", {1: writer.repetitions(map(writer.cx, feed.prior_identifiers))}))
     else:
         segments.append("PV1|1|N")
@@ -137,7 +147,11 @@ _USUAL = {
     (FeedEvent.UPDATE, "2.5"): "ADT^A31",
     (FeedEvent.MERGE, "2.5"): "ADT^A40",
     (FeedEvent.CHANGE_IDENTIFIER, "2.5"): "ADT^A47",
+    (FeedEvent.LINK, "2.5"): "ADT^A24",
+    (FeedEvent.UNLINK, "2.5"): "ADT^A37",
 }
+_TWO_NUMBERS = (FeedEvent.MERGE, FeedEvent.CHANGE_IDENTIFIER)
+_TWO_LISTS = (FeedEvent.LINK, FeedEvent.UNLINK)
 
 
 def _structures(message: Message, trigger: Trigger) -> tuple[str, ...]:
@@ -145,22 +159,20 @@ def _structures(message: Message, trigger: Trigger) -> tuple[str, ...]:
     return (trigger.structure, message.trigger.replace("^", "_"), *(("ADT_A01",) if "A05" in message.trigger else ()))
 
 
-def _identifiers(message: Message, segment_name: str, field: int) -> tuple[Identifier, ...]:
-    segment = message.first(segment_name)
-    return () if segment is None else read_identifiers(segment, field)
+def _identifiers(message: Message, name: str, field: int, occurrence: int = 1) -> tuple[Identifier, ...]:
+    """The identifiers in a field of the first segment of this name, or of a later one."""
+    segments = message.all(name)
+    return read_identifiers(segments[occurrence - 1], field) if len(segments) >= occurrence else ()
 
 
-def _missing_identifiers(
-    message: Message, identifiers: tuple[Identifier, ...], prior: tuple[Identifier, ...], has_prior: bool
-) -> list[Finding]:
+def _missing_identifiers(message: Message, needed: list[tuple[str, int, int, tuple[Identifier, ...]]]) -> list[Finding]:
     """Fields that are there but carry no id (``""`` or an authority alone); absent ones were found before."""
     findings = []
-    for name, field, found, needed in (("PID", 3, identifiers, True), ("MRG", 1, prior, has_prior)):
-        segment = message.first(name)
-        if needed and not found and segment is not None and segment.field(field):
-            findings.append(
-                Finding(Reason.REQUIRED_MISSING, f"{name}-{field}.1 has to hold an id.", f"{name}^1^{field}^1^1")
-            )
+    for name, occurrence, field, found in needed:
+        segments = message.all(name)[occurrence - 1 :]
+        if not found and segments and segments[0].field(field):
+            location = f"{name}^{occurrence}^{field}^1^1"
+            findings.append(Finding(Reason.REQUIRED_MISSING, f"{name}-{field}.1 has to hold an id.", location))
     return findings
 
 

@@ -9,6 +9,7 @@ Japanese systems that ``demographics`` can read. ``conformance`` adds those for 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -20,15 +21,17 @@ from hie.values.times import read_ts
 from hie.wire.hl7v2.message import NULL, Message, Segment
 
 VERSIONS = ("2.3.1", "2.5")
-STRUCTURES = ("ADT_A01", "ADT_A05", "ADT_A30", "ADT_A39", "QBP_Q21")
+STRUCTURES = ("ADT_A01", "ADT_A05", "ADT_A24", "ADT_A30", "ADT_A37", "ADT_A39", "QBP_Q21")
 
 _IHE_REQUIRED = {  # beyond HL7: (structure, segment, field); ITI TF-2: 3.9.4.1.2
     ("QBP_Q21", "QPD", 2),
     ("QBP_Q21", "QPD", 3),
 }
-_IHE_OPTIONAL = {  # required by HL7 alone: demographics are never carried by a merge or a change of identifier
-    ("ADT_A39", "PID", 5),
+_IHE_OPTIONAL = {  # required by HL7 alone: merges, links and changes of identifier never carry demographics
+    ("ADT_A24", "PID", 5),
     ("ADT_A30", "PID", 5),
+    ("ADT_A37", "PID", 5),
+    ("ADT_A39", "PID", 5),
 }
 _TABLES = {("PID", 8): ("HL70001", ("A", "F", "M", "N", "O", "U"))}  # user-defined in HL7, fixed by IHE
 _WITHOUT_SHAPES = frozenset({"PV1"})  # has to be there, is not read
@@ -47,10 +50,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A segment that a structure requires. once: a second one is an error. single: fields that do not repeat."""
+    """A segment that a structure requires. times: so often. exactly: one more is an error. single: fields that do not
+    repeat."""
 
     name: str
-    once: bool
+    times: int
+    exactly: bool
     fields: tuple[Field, ...]
     single: tuple[int, ...]
 
@@ -63,9 +68,8 @@ def validate(message: Message, structure: str) -> list[Finding]:
     parts = _compiled(message.version, structure)
     findings = list(_check_segments(message, parts))
     for part in parts:
-        segment = message.first(part.name)
-        if segment is not None:
-            findings += _check_fields(segment, part)
+        for occurrence, segment in enumerate(message.all(part.name)[: part.times], 1):
+            findings += _check_fields(segment, part, occurrence)
     return findings
 
 
@@ -94,36 +98,39 @@ def _check_segments(message: Message, parts: tuple[Part, ...]) -> Iterator[Findi
     names = [segment.name for segment in message.segments]
     position = -1
     for part in parts:
-        if part.name not in names:
-            yield Finding(Reason.SEGMENT_SEQUENCE, f"The segment {part.name} is required and absent.", f"{part.name}^1")
-            continue
+        found = names.count(part.name)
+        if found < part.times:
+            detail = f"The segment {part.name} is required and absent."
+            yield Finding(Reason.SEGMENT_SEQUENCE, detail, f"{part.name}^{found + 1}")
+            if not found:
+                continue
         place = names.index(part.name)
         if place < position:
             yield Finding(Reason.SEGMENT_SEQUENCE, f"The segment {part.name} comes too late.", f"{part.name}^1")
         position = max(position, place)
-        if part.once and names.count(part.name) > 1:
-            yield Finding(
-                Reason.SEGMENT_SEQUENCE,
-                f"The segment {part.name} may come once: one event a message.",
-                f"{part.name}^2",
-            )
+        if part.exactly and found > part.times:
+            often = "once" if part.times == 1 else f"{part.times} times"
+            detail = f"The segment {part.name} may come {often}: one event a message."
+            yield Finding(Reason.SEGMENT_SEQUENCE, detail, f"{part.name}^{part.times + 1}")
 
 
-def _check_fields(segment: Segment, part: Part) -> Iterator[Finding]:
+def _check_fields(segment: Segment, part: Part, occurrence: int) -> Iterator[Finding]:
     fields = segment.fields
     for row in part.fields:
         text = fields[row.number] if row.number < len(fields) else ""
         if not text:
             if row.required:
                 place = f"{part.name}-{row.number}"
-                yield Finding(Reason.REQUIRED_MISSING, f"{place} is required.", f"{part.name}^1^{row.number}")
+                yield Finding(
+                    Reason.REQUIRED_MISSING, f"{place} is required.", f"{part.name}^{occurrence}^{row.number}"
+                )
         elif text != NULL and (row.kind or row.values):
-            yield from _check_value(segment, row)
+            yield from _check_value(segment, row, occurrence)
 
 
-def _check_value(segment: Segment, row: Field) -> Iterator[Finding]:
+def _check_value(segment: Segment, row: Field, occurrence: int) -> Iterator[Finding]:
     value = segment.component(row.number, 1).strip()
-    place, location = f"{segment.name}-{row.number}", f"{segment.name}^1^{row.number}"
+    place, location = f"{segment.name}-{row.number}", f"{segment.name}^{occurrence}^{row.number}"
     if not value or _is_exchanged(segment, row.number):
         return
     if row.kind == "date" and not is_date(value):
@@ -179,11 +186,12 @@ def _library(version: str) -> Any:
 @cache
 def _compiled(version: str, structure: str) -> tuple[Part, ...]:
     """The required segments of a structure in their order, with their rows."""
-    parts = []
-    for name, minimum, maximum in _members(version, structure):
-        if minimum:
-            parts.append(Part(name, maximum == 1, _rows(version, structure, name), _single(version, name)))
-    return tuple(parts)
+    required = [(name, maximum) for name, minimum, maximum in _members(version, structure) if minimum]
+    times = Counter(name for name, _ in required)
+    return tuple(
+        Part(name, times[name], maximum == 1, _rows(version, structure, name), _single(version, name))
+        for name, maximum in dict(required).items()
+    )
 
 
 @cache

@@ -11,6 +11,9 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import cache, lru_cache
+from itertools import chain
+from operator import itemgetter
 
 from hie.values.errors import ExchangeError
 from hie.wire.hl7v2.message import NULL, Message, Segment
@@ -30,7 +33,7 @@ from hie.wire.ssmix.rules import Deviation
 from hie.wire.ssmix.structures import judge
 
 MAX_FILE_BYTES = 32 * 1024 * 1024
-
+_REMEMBERED = 16_384  # answers about single values, which a storage repeats in thousands of files
 
 Comparable = Callable[[str], str]  # a chart number in the form in which a facility's spellings of it are equal
 
@@ -61,15 +64,14 @@ def check(name: StorageName, message: Message, raw: bytes, comparable: Comparabl
 _GLUED_NAMES = frozenset(
     "NTE OBX OBR ORC SPM SAC RXE RXC RXR RXA TQ1 IAM PRB ZPR PV1 PV2 PID NK1 DB1 IN1 AL1 ODS ZE1 ZE2 IPC".split()  # noqa: SIM905 - a table of words
 )
+_LAST_THREE = itemgetter(slice(-3, None))
 _GLUED = re.compile(rf"(?<=[^\r\n|^~&\\])(?=(?:{'|'.join(sorted(_GLUED_NAMES))})\|(?:\d{{1,4}}\||NW\||SC\||CA\||AD\|))")
 
 
 def _part_glued(message: Message) -> tuple[Message, tuple[Deviation, ...]]:
     """TERM-04: a segment name that follows text directly begins a segment; between delimiters it is left alone."""
-    suspicious = any(
-        text[-3:] in _GLUED_NAMES and len(text) > 3 for segment in message.segments for text in segment.fields
-    )
-    if not suspicious or message.delimiters.field != "|" or not _GLUED.search(message.text):
+    ends = map(_LAST_THREE, chain.from_iterable([segment.fields[1:] for segment in message.segments]))
+    if _GLUED_NAMES.isdisjoint(ends) or message.delimiters.field != "|" or not _GLUED.search(message.text):
         return message, ()
     parted = Message.read(_GLUED.sub("\r", message.text).encode("utf-8", "replace"), 4 * MAX_FILE_BYTES)
     whole = Message(message.raw, message.text, message.charset, message.warnings, parted.segments, message.delimiters)
@@ -103,7 +105,7 @@ def cancels(name: StorageName, message: Message) -> bool:
     row = DATA_TYPES.get(name.data_type)
     if row is None or not row.numbered:
         return False
-    controls = [segment.field(1) for segment in message.segments if segment.name == "ORC"]
+    controls = [segment.field(1) for segment in message.all("ORC")]
     return bool(controls) and all(control in ("CA", "DC") for control in controls)
 
 
@@ -143,7 +145,7 @@ def id_03(name: StorageName, message: Message) -> Iterator[Deviation]:
 
 def id_04(name: StorageName, message: Message) -> Iterator[Deviation]:
     """There is one PID."""
-    if sum(segment.name == "PID" for segment in message.segments) > 1:
+    if len(message.all("PID")) > 1:
         yield Deviation("ID-04", "PID")
 
 
@@ -154,6 +156,7 @@ _SHORT_DATE = re.compile(r"\d{4}(?:0[1-9]|1[0-2])?")
 _UNKNOWN_DATES = frozenset(("00000000", "99999999", "99991231", "000000", "0000"))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def calendar_date(text: str) -> str:
     """``YYYYMMDD`` of a time as hospitals write it (8 to 16 digits, hours 24 to 47 are the next day); "" if none."""
     match = _DATE.fullmatch(text.strip())
@@ -177,11 +180,7 @@ def care_dates(name: StorageName, message: Message) -> list[str]:
     if not place:
         return []
     segment_name, number = place[:3], int(place[4:])
-    values = [
-        segment.component(number, 1)
-        for segment in message.segments
-        if segment.name == segment_name and segment.field(number)
-    ]
+    values = [segment.component(number, 1) for segment in message.all(segment_name) if segment.field(number)]
     return [date for date in map(calendar_date, values) if date]
 
 
@@ -214,15 +213,21 @@ def seg_01_02_03(name: StorageName, message: Message) -> Iterator[Deviation]:
 
 def fld_01(name: StorageName, message: Message) -> Iterator[Deviation]:
     """Required fields are filled. In a group that summarises or cancels, only what identifies the order is asked."""
-    of_type = REQUIRED_OF_TYPE.get(name.data_type, {})
+    required = _required(name.data_type)
     seen = set()
     for segment in message.segments:
         fields = segment.fields
         length = len(fields)
-        for number in REQUIRED.get(segment.name, ()) + of_type.get(segment.name, ()):
+        for number in required.get(segment.name, ()):
             if (number >= length or not fields[number]) and (place := f"{segment.name}-{number}") not in seen:
                 seen.add(place)
                 yield Deviation("FLD-01", place)
+
+
+@cache
+def _required(data_type: str) -> dict[str, tuple[int, ...]]:
+    of_type = REQUIRED_OF_TYPE.get(data_type, {})
+    return {each: REQUIRED.get(each, ()) + of_type.get(each, ()) for each in {*REQUIRED, *of_type}}
 
 
 def fld_02(name: StorageName, message: Message) -> Iterator[Deviation]:
@@ -264,12 +269,14 @@ _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?\.?\d*(?:[eE][+-]?\d+)?")
 _COMPARATOR = re.compile(r"^(?:[<>]=?|[≦≧＜＞≤≥]|[<>]|以上|以下|未満)|(?:以上|以下|未満)$")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_number(text: str) -> bool:
     """Whether the text is a number: ``135.``, ``+0.1``, commas, exponents and full-width digits are."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
     return _NUMBER.fullmatch(plain) is not None and any(map(str.isdigit, plain))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_date(text: str) -> bool:
     """Whether the text is a date or time of any precision, or a sign for an unknown date."""
     return text in _UNKNOWN_DATES or _SHORT_DATE.fullmatch(text) is not None or calendar_date(text) != ""
@@ -280,8 +287,8 @@ def is_date(text: str) -> bool:
 
 def val_01_02(name: StorageName, message: Message) -> Iterator[Deviation]:
     """OBX-5 fits OBX-2. A comparator or blanks around a number are common and only noted."""
-    for segment in message.segments:
-        if segment.name != "OBX" or not (value := segment.field(5)) or value == NULL:
+    for segment in message.all("OBX"):
+        if not (value := segment.field(5)) or value == NULL:
             continue
         kind = segment.field(2)
         if not kind:
@@ -311,14 +318,20 @@ def code_01_02(name: StorageName, message: Message) -> Iterator[Deviation]:
             text = segment.field(number)
             if not text or text == NULL or (segment.name == "RXE" and name.data_type == "OMP-02"):
                 continue
-            parts = [part.strip() for part in text.split("~", 1)[0].split("^")]
-            systems = [(parts[at], parts[at + 2]) for at in (0, 3) if len(parts) > at + 2]
-            if not any(system and not system.startswith("99") for _, system in systems):
-                yield Deviation("CODE-01", f"{segment.name}-{number}")
-            for code, system in systems:
-                form = _FORMS.get(system)
-                if form is not None and code and form.fullmatch(code) is None:
-                    yield Deviation("CODE-02", f"{segment.name}-{number}")
+            for rule in _broken_by_code(text):
+                yield Deviation(rule, f"{segment.name}-{number}")
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _broken_by_code(text: str) -> tuple[str, ...]:
+    parts = [part.strip() for part in text.split("~", 1)[0].split("^")]
+    systems = [(parts[at], parts[at + 2]) for at in (0, 3) if len(parts) > at + 2]
+    broken = [] if any(system and not system.startswith("99") for _, system in systems) else ["CODE-01"]
+    for code, system in systems:
+        form = _FORMS.get(system)
+        if form is not None and code and form.fullmatch(code) is None:
+            broken.append("CODE-02")
+    return tuple(broken)
 
 
 # Units that UCUM has, folded: case matters little in what hospitals write and nothing here depends on it.
@@ -333,11 +346,12 @@ UNITS = frozenset(_UNITS.split())
 
 def code_03(name: StorageName, message: Message) -> Iterator[Deviation]:
     """The unit of a result is one that can be brought to UCUM."""
-    for segment in message.segments:
-        if segment.name == "OBX" and (unit := segment.component(6, 1)) and unit != NULL and not is_unit(unit):
+    for segment in message.all("OBX"):
+        if (unit := segment.component(6, 1)) and unit != NULL and not is_unit(unit):
             yield Deviation("CODE-03", "OBX-6")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def is_unit(text: str) -> bool:
     """Whether a unit as written is known."""
     return unicodedata.normalize("NFKC", text).strip().lower().replace("μ", "µ") in UNITS

@@ -10,6 +10,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
 
 from hie.values.codes import Code
 from hie.values.identifiers import Identifier, uuid_oid
@@ -91,20 +93,32 @@ def creation_time_of(care_date: str, written_at: str) -> str:
     return to_utc(written_at[:14]) if written_at else care_date.replace(UNDATED, "1900")
 
 
+@lru_cache(maxsize=16_384)
 def to_utc(text: str) -> str:
     """A local time of a storage as DTM in UTC, with its precision; a day stays that day; "" where it is no time."""
     text = text.strip()
     if len(text) <= 8:
         return text if calendar_date(text) else ""
+    if len(text) == 14 and text.isascii() and text.isdigit():
+        try:
+            moment = datetime.fromisoformat(f"{text[:8]}T{text[8:]}") - _JST
+        except ValueError:
+            pass  # hours above 23, and what is no time
+        else:
+            return moment.isoformat().translate(_NO_PUNCTUATION)
     digits = text.split(".")[0].split("+")[0]
     day = calendar_date(digits)
     if not day:
         return ""
     hour = int(digits[8:10] or 0)
-    moment = read_ts(day + f"{hour % 24:02d}" + digits[10:14])
-    if moment is None:
+    local = read_ts(day + f"{hour % 24:02d}" + digits[10:14])
+    if local is None:
         return day
-    return write_dtm(moment)[: max(10, min(14, len(digits) // 2 * 2))]
+    return write_dtm(local)[: max(10, min(14, len(digits) // 2 * 2))]
+
+
+_JST = timedelta(hours=9)
+_NO_PUNCTUATION = str.maketrans("", "", "-:T")
 
 
 _STAY = (("PV1", 44), ("PV1", 45))
@@ -138,8 +152,8 @@ def _service_times(name: StorageName, message: Message) -> tuple[str, str]:
 
 
 def _times(message: Message, segment_name: str, number: int) -> Iterator[str]:
-    for segment in message.segments:
-        if segment.name == segment_name and segment.field(number):
+    for segment in message.all(segment_name):
+        if segment.field(number):
             moment = to_utc(segment.component(number, 1))
             if moment:
                 yield moment
@@ -226,5 +240,5 @@ def _standard_codes(segment: Segment, number: int) -> Iterator[str]:
 
 
 def _modalities(message: Message) -> tuple[Code, ...]:
-    found = {_plain(segment.component(5, 1)): None for segment in message.segments if segment.name == "IPC"}
+    found = {_plain(segment.component(5, 1)): None for segment in message.all("IPC")}
     return tuple(Code(code, MODALITY_SCHEME, code) for code in found if code)

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.atna.models import AuditRecord
-from apps.atna.queries import of_patient, overview, search
+from apps.atna.queries import of_message, of_patient, overview, search
 from apps.atna.recorder import record
 from apps.network.models import AssigningAuthority, Facility
 from hie.values.access import Subject
@@ -86,6 +86,20 @@ def test_each_search_is_a_range_of_an_index(index):
     plan = search(**INDEXED[index]).order_by().explain()
     assert index in plan, plan
     assert "SCAN atna_auditrecord" not in plan, plan
+
+
+def test_the_number_of_a_message_finds_all_its_records_and_no_other():
+    kept("ITI-8 merge")
+    kept("ITI-18")
+    merged = AuditRecord.objects.filter(transaction="ITI-8").first()
+    assert merged.trail_uuid < merged.pk
+    found = AuditRecord.objects.filter(of_message(merged.trail_uuid))
+    assert {row.trail_uuid for row in found} == {merged.trail_uuid}
+    assert found.count() == 2
+    assert list(AuditRecord.objects.filter(of_message(merged.pk))) == [merged]
+    if connection.vendor == "sqlite":
+        plan = found.order_by().explain()
+        assert "SCAN atna_auditrecord" not in plan, plan
 
 
 @plans_on_sqlite

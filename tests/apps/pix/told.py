@@ -92,6 +92,19 @@ def rename(facility: str, *, old: str, new: str) -> FeedOutcome:
     return services.feed(feed, facility)
 
 
+def link(facility: str, one: str, other: str, *, undo: bool = False) -> FeedOutcome:
+    feed = message(
+        facility,
+        one,
+        told=Demographics(),
+        event=FeedEvent.UNLINK if undo else FeedEvent.LINK,
+        trigger="ADT^A37" if undo else "ADT^A24",
+        other_identifiers=(chart(facility, other),),
+        pam=True,
+    )
+    return services.feed(feed, facility)
+
+
 def permit(facility: str, regional_id: str | None, *, reveals: bool = True) -> Permit:
     """What a facility's system may see of one person: everything, or only its own."""
     decisions = {regional_id: Decision(default=reveals, own_facility=facility)} if regional_id else {}

@@ -13,7 +13,7 @@ from tests.wire.hl7v2.samples import sample
 
 OID = "1.2.392.100495.20.3.51.11311234567"
 PARTIES = Parties("HIE", "REGION", "HIS", "HOSP1")
-REGISTER, UPDATE, MERGE, CHANGE = FeedEvent
+REGISTER, UPDATE, MERGE, CHANGE, LINK, UNLINK = FeedEvent
 
 
 def _chart(value, type_code=""):
@@ -42,6 +42,28 @@ def test_what_a_feed_says(name, event, pam, identifiers, prior):
     assert tuple(each.value for each in feed.prior_identifiers) == prior
     assert feed.message_id == sample(name).control_id
     assert feed.occurred_at == ("20250401090000+0900" if "a31" in name else "20250401102959+0900")
+
+
+@pytest.mark.parametrize(("name", "event"), [("ITI-30/a24.hl7", LINK), ("ITI-30/a37.hl7", UNLINK)])
+def test_two_patients_of_a_link(name, event):
+    feed = patient_feed.read_request(sample(name))
+    assert (feed.event, feed.pam, feed.demographics) == (event, True, Demographics())
+    assert [each.value for each in feed.identifiers + feed.other_identifiers] == ["0000123456", "0000999999"]
+    written = Message.read(patient_feed.write_request(feed, PARTIES))
+    again = patient_feed.read_request(written)
+    assert (again.event, again.identifiers, again.other_identifiers) == (
+        event,
+        feed.identifiers,
+        feed.other_identifiers,
+    )
+
+
+def test_a_link_with_one_patient_is_refused_at_the_second():
+    message = sample("ITI-30/refused-a24-one-patient.hl7")
+    with pytest.raises(ExchangeError) as refused:
+        patient_feed.read_request(message)
+    answer = Message.read(patient_feed.write_error(message, refused.value))
+    assert [(each.field(2), each.component(3, 1)) for each in answer.all("ERR")] == [("PID^2", "100")]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +111,7 @@ def test_a_refusal_of_2_5_has_a_segment_for_each_finding():
         ("identifier[2].authority", "PID^1^3^2^4"),
         ("prior identifier", "MRG^1^1^1^1"),
         ("prior identifier.authority", "MRG^1^1^1^4"),
+        ("other identifier", "PID^2^3^1^1"),
         ("PID^1^7", "PID^1^7"),
         ("birth_date", "PID^1^7"),
         ("insurance[2]", "IN1^2"),

@@ -23,6 +23,15 @@ def test_a_right_message_has_no_findings(structure, version):
     assert _findings(conformance, structure, HEAD.replace("2.5", version), EVENT, PATIENT, *rest) == []
 
 
+@pytest.mark.parametrize("structure", ["ADT_A24", "ADT_A37"])
+def test_a_link_has_two_patients(structure):
+    other = PATIENT.replace("1^^^A", "2^^^A")
+    assert _findings(conformance, structure, HEAD, EVENT, PATIENT, other) == []
+    assert _findings(validate, structure, HEAD, EVENT, PATIENT) == [(Reason.SEGMENT_SEQUENCE, "PID^2")]
+    assert _findings(validate, structure, HEAD, EVENT, PATIENT, other, other) == [(Reason.SEGMENT_SEQUENCE, "PID^3")]
+    assert _findings(validate, structure, HEAD, EVENT, PATIENT, "PID|||") == [(Reason.REQUIRED_MISSING, "PID^2^3")]
+
+
 def test_a_right_query_has_no_findings():
     query = [HEAD, "QPD|IHE PIX Query|T|1^^^A", "RCP|I"]
     assert _findings(validate, "QBP_Q21", *query) == []

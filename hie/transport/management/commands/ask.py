@@ -143,11 +143,14 @@ class Command(BaseCommand):
 
     def _find(self, outside: Outside, options: dict[str, Any]) -> None:
         patient = self._patient(outside, options["chart"])
-        for entry in outside.find_documents(patient):
+        found = outside.find_documents(patient)
+        for entry in found:
             kind = entry.type_code.display if entry.type_code else ""
             date = entry.service_start_time or entry.creation_time
             self.stdout.write(f"{date[:8]:10} {kind:24} {entry.mime_type:28} {entry.size or 0:8} bytes  {entry.title}")
             self.stdout.write(f"{'':10} --document {entry.unique_id} --repository {entry.repository_unique_id}")
+        if not found:
+            self.stdout.write("no document that this member may see")
 
     def _retrieve(self, outside: Outside, options: dict[str, Any]) -> None:
         wanted = DocumentRequest(options["repository"], options["document"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import signal
@@ -11,7 +10,6 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from django.conf import settings
@@ -20,14 +18,14 @@ from django.db import connections
 
 from hie import environment
 from hie.exchange import pipeline
-from hie.transport import background
+from hie.transport import background, mllp_workers
 from hie.transport.mllp_server import MllpDoor, MllpServer
+from hie.transport.processes import die_with, on_stop
 from hie.transport.tls import MissingCredentialsError, server_context, server_credentials
 from hie.transport.web_server import WebServer
 
 GRACE_SECONDS = 25
 RESTART_PAUSE_SECONDS = 2.0
-PR_SET_PDEATHSIG = 1
 
 
 def serve_http() -> None:
@@ -54,8 +52,7 @@ def serve_mllp() -> None:
     if settings.MLLP_PLAIN:
         doors.append(MllpDoor("127.0.0.1", environment.number("HIE_MLLP_PORT")))
     server = MllpServer(doors, threads=environment.number("HIE_MLLP_THREADS"))
-    _on_stop(server.stop)
-    server.run()
+    mllp_workers.serve(server, environment.number("HIE_MLLP_WORKERS"))
 
 
 def serve_background() -> None:
@@ -65,7 +62,7 @@ def serve_background() -> None:
         schedule = settings.DATA_DIR / "celerybeat-schedule"
         os.execv(sys.executable, [*celery, "--schedule", str(schedule), "--loglevel", "warning"])  # noqa: S606
     stopping = threading.Event()
-    _on_stop(stopping.set)
+    on_stop(stopping.set)
     background.run(stopping)
 
 
@@ -75,13 +72,6 @@ PARTS: dict[str, Callable[[], None]] = {
     "mllp": serve_mllp,
     "background": serve_background,
 }
-
-
-def _on_stop(stop: Callable[[], Any]) -> None:
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        stop()
-
-    signal.signal(signal.SIGTERM, on_signal)
 
 
 class Command(BaseCommand):
@@ -132,7 +122,7 @@ def _spawn(name: str) -> int:
     try:
         os.setpgid(0, 0)  # Ctrl-C reaches the parent alone, which stops us in order
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _die_with(parent)
+        die_with(parent)
         PARTS[name]()
     except SystemExit as ended:
         os._exit(ended.code if isinstance(ended.code, int) else 1)
@@ -141,14 +131,6 @@ def _spawn(name: str) -> int:
         sys.stderr.flush()
         os._exit(1)
     os._exit(0)
-
-
-def _die_with(parent: int) -> None:
-    """Ask the kernel to stop this process when its parent is gone, whatever took it (Linux; elsewhere no-op)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _stop(children: dict[int, str]) -> None:

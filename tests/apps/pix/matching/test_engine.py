@@ -128,3 +128,12 @@ def test_learning_is_reproducible() -> None:
 
 def test_someone_who_moved_is_one_person() -> None:
     assert persons(fed([chart(1), chart(2, addresses=(ELSEWHERE,), insurances=())])) == {(1, 2)}
+
+
+def test_a_chart_of_which_nothing_is_known_keeps_nobody_away() -> None:
+    store = fed([chart(1), Chart(2, facility="a"), chart(3)])
+    store.state(1, 2, one_human=True)
+    assert persons(store) == {(1, 2, 3)}
+    store = fed([chart(1), Chart(2, facility="a"), chart(4, kanji="佐藤 花子", kana="サトウ ハナコ", sex="F")])
+    store.state(1, 2, one_human=True)
+    assert persons(store) == {(1, 2), (4,)}
