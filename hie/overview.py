@@ -225,6 +225,7 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("xds.Subscription", "notifications"),
             ("xds.Outgoing", "outgoing_mail"),
             ("xds.Endpoint", "link"),
+            ("xds.RepositoryCheck", "inventory_2"),
         ),
     ),
     (

@@ -58,6 +58,10 @@ class Bucket:
             "documents": {"BACKEND": "apps.xds.stores.s3.S3Storage", "OPTIONS": options}
         }
 
+    def another(self) -> Bucket:
+        """A fresh one on the same server."""
+        return _made(self.endpoint, self.access_key, self.secret_key)
+
     def objects(self) -> dict[str, bytes]:
         """Everything in it, by an independent client (boto3)."""
         found = {}

@@ -204,7 +204,7 @@ class FacilityAdmin(Kept):
     actions_list = ["add_hospital"]
     fieldsets = (
         (None, {"fields": ("code", "name", "kana", "kind", "contact", "enabled", "created_at")}),
-        (_("Identifiers"), {"fields": ("patient_id_oid", "repository_oid")}),
+        (_("Identifiers"), {"fields": ("patient_id_oid", "repository_oid", "hosted_repository")}),
         (
             _("How it writes chart numbers"),
             {

@@ -74,6 +74,14 @@ class Facility(models.Model):
         validators=[validate_oid],
         help_text=_("repositoryUniqueId of its documents. Empty: derived from the facility code."),
     )
+    hosted_repository = models.BooleanField(
+        _("hosted repository"),
+        default=False,
+        help_text=_(
+            "What it submits is kept here under its own repository OID, as if it had a repository. Off: under that of"
+            " the network, or in the repository that it runs itself. What was submitted before stays where it was."
+        ),
+    )
     patient_id_length = models.PositiveSmallIntegerField(
         _("chart number length"), default=0, help_text=_("Digits of a complete chart number; 0 where it varies.")
     )

@@ -21,7 +21,10 @@ SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Facility:
-    """A member of the network, as messages need it. patient_ids: how it writes its chart numbers."""
+    """A member of the network, as messages need it. patient_ids: how it writes its chart numbers.
+
+    hosted_repository: the network keeps what it submits under the member's own repository_oid.
+    """
 
     code: str
     name: str
@@ -31,6 +34,7 @@ class Facility:
     authority: AssigningAuthority
     repository_oid: str
     patient_ids: PatientIdProfile
+    hosted_repository: bool = False
 
     @property
     def patient_id_oid(self) -> str:
@@ -204,6 +208,7 @@ def _facilities() -> dict[str, Facility]:
             authority=by_oid.get(row.patient_id_oid, AssigningAuthority(oid=row.patient_id_oid)),
             repository_oid=row.repository_oid,
             patient_ids=row.patient_id_profile,
+            hosted_repository=row.hosted_repository,
         )
         for row in models.Facility.objects.order_by("code")
     }

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext
@@ -22,7 +24,7 @@ from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 
 from apps.atna.admin import AuditedAdmin
-from apps.network.queries import facility
+from apps.network.queries import facilities, facility
 from apps.xds.models import (
     AcceptedCode,
     Association,
@@ -31,6 +33,7 @@ from apps.xds.models import (
     Folder,
     Outgoing,
     RegistryRow,
+    RepositoryCheck,
     SubmissionSet,
     Subscription,
     shard_key_of,
@@ -286,6 +289,35 @@ class SubscriptionAdmin(AuditedAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+@admin.register(RepositoryCheck)
+class RepositoryCheckAdmin(ModelAdmin):
+    """The repositories whose documents lie here, as the last ``check_documents`` found them."""
+
+    list_display = ("name", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
+    fields = ("name", "repository_unique_id", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
+    ordering = ("repository_unique_id",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("repository"), ordering="repository_unique_id")
+    def name(self, row: RepositoryCheck) -> str:
+        if row.repository_unique_id == settings.REPOSITORY_OID:
+            return gettext("Repository of the network")
+        owners = [each for each in facilities() if each.repository_oid == row.repository_unique_id]
+        return f"{owners[0].name} ({owners[0].code})" if owners else row.repository_unique_id
+
+    @admin.display(description=_("size"), ordering="size")
+    def bytes(self, row: RepositoryCheck) -> str:
+        return filesizeformat(row.size)
 
 
 @admin.register(Outgoing)

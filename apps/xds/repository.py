@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from apps.network.queries import facilities
+from apps.network.queries import facilities, facility
 from apps.xds.models import ObjectType
 from apps.xds.rules import disclosure_of
-from apps.xds.stores import KeyProblem, open_plain
+from apps.xds.stores import FORMS, KeyProblem, open_plain
 from hie.exchange.rows import fetch
 from hie.values.access import Permit
 from hie.values.documents import (
@@ -51,6 +51,7 @@ _REMEMBERED = 4096
 _NOT_AVAILABLE = "No document with this unique id is available in this repository."
 _UNKNOWN_REPOSITORY = "The repository unique id is of no repository of this network."
 _SILENT = "The storage of this document does not answer at the moment; ask again."
+_HARMFUL = "This document was held back by the scanner of this repository; its operator has been told."
 _CLOSED = "This document cannot be opened at the moment; the operator of the repository has been told."
 _DAMAGED = "The content of this document is lost or altered; the operator of the repository has been told."
 
@@ -93,6 +94,9 @@ def open_content(locator: str, size: int, sha256: str, data_key: DataKey | None 
         if not _verified(plain, size, sha256):
             log.error("content %s of scheme %s differs from what was taken in", sha256[:16], scheme)
             raise ExchangeError(Reason.REPOSITORY_ERROR, _DAMAGED)
+        if scheme not in FORMS and not _clean(plain, sha256):
+            log.error("content %s of scheme %s was held back by the scanner", sha256[:16], scheme)
+            raise ExchangeError(Reason.REPOSITORY_ERROR, _HARMFUL)
     except (TimeoutError, ConnectionError) as failure:
         log.warning("content %s of scheme %s: %s", sha256[:16], scheme, failure)
         raise ExchangeError(Reason.BUSY, _SILENT) from failure
@@ -138,6 +142,26 @@ def _verified(plain: Readable, size: int, sha256: str) -> bool:
     return True
 
 
+_clean_before: OrderedDict[str, None] = OrderedDict()
+
+
+def _clean(plain: Readable, sha256: str) -> bool:
+    """What the network's scanner says of a document that was never submitted here: it lies in a hospital's storage.
+
+    Asked when the document is about to leave, once in a process for the same bytes. What is submitted was asked about
+    before it was taken in (services/registration.py).
+    """
+    if not settings.DOCUMENT_SCANNER or sha256 in _clean_before:
+        return True
+    if not isinstance(plain, Path) or not import_string(settings.DOCUMENT_SCANNER)(plain):
+        return False
+    with _verified_lock:
+        _clean_before[sha256] = None
+        while len(_clean_before) > _REMEMBERED:
+            _clean_before.popitem(last=False)
+    return True
+
+
 _COLUMNS = (
     "e.unique_id, e.repository_unique_id, e.patient_id, e.mime_type, e.entry_uuid, e.facility_code,"
     " e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date, c.locator, c.size, c.sha256,"
@@ -152,6 +176,18 @@ _KEY = slice(14, 16)
 def repositories() -> frozenset[str]:
     """The repositoryUniqueIds under which documents of this network lie: its own, and those of its members."""
     return frozenset({settings.REPOSITORY_OID, *(each.repository_oid for each in facilities())})
+
+
+def repositories_here() -> frozenset[str]:
+    """Those of them whose documents are submitted here: the network's own, and the hosted ones of members."""
+    hosted = (each.repository_oid for each in facilities() if each.hosted_repository)
+    return frozenset({settings.REPOSITORY_OID, *hosted})
+
+
+def repository_of(facility_code: str) -> str:
+    """The repositoryUniqueId under which what this facility submits is kept: its own hosted one, or the network's."""
+    member = facility(facility_code)
+    return member.repository_oid if member is not None and member.hosted_repository else str(settings.REPOSITORY_OID)
 
 
 _thread = local()

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils.module_loading import import_string
 
 from apps.xds.models import Status
-from apps.xds.repository import repositories
+from apps.xds.repository import repositories, repositories_here, repository_of
 from apps.xds.services import code_sets, relationships
 from apps.xds.services.judging import (
     UNKNOWN_PATIENT,
@@ -148,6 +148,7 @@ def register_prepared(submission: Submission, *, facility_code: str) -> Registry
     registered = registered_ids(submission)
     if sent_before(submission, registered, digest):
         return RegistryResult(warnings_of(findings))
+    submission = _in_repository(submission, repository_of(facility_code))
     patient_id = patient_of_submission(submission)
     if not patient_id:
         findings.append(Finding(Reason.UNKNOWN_PATIENT, UNKNOWN_PATIENT, "patientId"))
@@ -161,6 +162,17 @@ def register_prepared(submission: Submission, *, facility_code: str) -> Registry
         raise ExchangeError.of(errors_of(findings))
     _store(submission, facility_code, patient_id, known, contents, places, digest)
     return RegistryResult(warnings_of(findings))
+
+
+def _in_repository(submission: Submission, repository_unique_id: str) -> Submission:
+    """The submission with the repository that its sender's documents belong to; it is none of the digest."""
+    if not submission.contents or repository_unique_id == settings.REPOSITORY_OID:
+        return submission
+    entries = (
+        replace(each, repository_unique_id=repository_unique_id) if each.entry_uuid in submission.contents else each
+        for each in submission.document_entries
+    )
+    return replace(submission, document_entries=tuple(entries))
 
 
 def _names(submission: Submission) -> list[str]:
@@ -190,7 +202,7 @@ def _places(
         if entry.repository_unique_id not in repositories():
             sentence = "repositoryUniqueId is of no repository of this network; its administrator has to enter it."
             findings.append(Finding(Reason.METADATA, sentence, location))
-        elif entry.repository_unique_id == settings.REPOSITORY_OID and entry.object_type != ON_DEMAND:
+        elif entry.repository_unique_id in repositories_here() and entry.object_type != ON_DEMAND:
             own = [
                 each.content_id for each in registered.get(entry.unique_id, ()) if each.facility_code == facility_code
             ]

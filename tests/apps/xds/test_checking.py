@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from apps.xds import models
+from apps.xds import models, repository
 from apps.xds.services import submit
 from apps.xds.services.checking import Checked, Fault, check_documents
 from apps.xds.stores import keep
@@ -111,6 +112,29 @@ def test_every_document_is_scanned_before_it_is_kept(patient: str, tmp_path: Pat
     assert refusal.value.reason is Reason.INVALID_DOCUMENT_CONTENT
     assert SEEN == [b"clean", b"EICAR"]
     assert len([each for each in os.walk(settings.DOCUMENT_STORE) if each[2]]) == 1, "nothing of it is kept"
+
+
+def test_what_lies_in_a_storage_is_scanned_when_it_leaves(patient: str, tmp_path: Path, settings: Any) -> None:
+    settings.CONTENT_STORES = settings.CONTENT_STORES | {"elsewhere": f"{__name__}.in_place"}
+    settings.DOCUMENT_SCANNER = f"{__name__}.scanner"
+    repository._store.cache_clear()
+    SEEN.clear()
+    for data in (b"in place", b"EICAR in place"):
+        path = tmp_path / "in-place"
+        path.write_bytes(data)
+        asked = (f"elsewhere:{path}", len(data), hashlib.sha256(data).hexdigest())
+        if b"EICAR" in data:
+            for _ in range(2):
+                with pytest.raises(ExchangeError) as refusal:
+                    repository.open_content(*asked)
+                assert refusal.value.reason is Reason.REPOSITORY_ERROR
+        else:
+            assert repository.open_content(*asked) == repository.open_content(*asked) == path
+    assert SEEN == [b"in place", b"EICAR in place", b"EICAR in place"], "clean bytes are asked about once"
+
+
+def in_place(locator: str) -> Path:
+    return Path(locator.partition(":")[2])
 
 
 @pytest.mark.parametrize("name", ["endpoint", "subscription", "outgoing"])

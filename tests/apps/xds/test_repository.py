@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
 
+from apps.network import queries
+from apps.network.models import Facility
 from apps.xds import models, repository, stores
-from apps.xds.services import register, submit
+from apps.xds.services import register, registration, submit
+from apps.xds.services.checking import check_documents
 from hie.values.access import Access, Rule
 from hie.values.documents import DocumentRequest, RetrieveRequest, RetrieveResult, Submission
 from hie.values.errors import ExchangeError, Reason
@@ -175,3 +181,65 @@ def test_nobody_opens_another_facilitys_document_by_registering_it(patient: str,
         register(submission(other, entry(other, **same)), facility_code=OTHER_FACILITY)
     register(submission(patient, entry(patient, **same)), facility_code=FACILITY)
     assert models.DocumentEntry.objects.filter(content=row.content).count() == 2
+
+
+@pytest.fixture
+def hosted(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A clinic whose repository the network keeps; its repositoryUniqueId."""
+    row = Facility.objects.create(code=FACILITY, name="駅前診療所", hosted_repository=True)
+    queries._facilities.forget()
+    known = repository.repositories() | {row.repository_oid}
+    monkeypatch.setattr(repository, "repositories", lambda: known)
+    monkeypatch.setattr(registration, "repositories", lambda: known)
+    return row.repository_oid
+
+
+def test_a_clinic_without_a_repository_has_one_here(patient: str, tmp_path: Path, settings: Any, hosted: str) -> None:
+    each = provided(patient, tmp_path, b"abc", unique_id="1.2.3")
+    submit(each, facility_code=FACILITY)
+    row = models.DocumentEntry.objects.get()
+    assert row.repository_unique_id == hosted != settings.REPOSITORY_OID
+    assert hosted.encode() in bytes(row.fragment)
+    (document,) = retrieved(asked("1.2.3", repository_id=hosted), patient).documents
+    with document.path.open("rb") as file:
+        assert file.read() == b"abc"
+    elsewhere = retrieved(asked("1.2.3", repository_id=settings.REPOSITORY_OID), patient)
+    assert [finding.reason for finding in elsewhere.findings] == [Reason.DOCUMENT_NOT_AVAILABLE]
+    again = replace(each, contents={name: spooled(tmp_path, b"abc") for name in each.contents})
+    submit(again, facility_code=FACILITY)
+    assert models.DocumentEntry.objects.count() == 1, "the same submission is recognised"
+
+
+def test_what_was_submitted_before_stays_where_it_was(patient: str, tmp_path: Path, settings: Any, hosted: str) -> None:
+    Facility.objects.update(hosted_repository=False)
+    queries._facilities.forget()
+    submit(provided(patient, tmp_path, b"before", unique_id="1.2.3"), facility_code=FACILITY)
+    Facility.objects.update(hosted_repository=True)
+    queries._facilities.forget()
+    submit(provided(patient, tmp_path, b"after", unique_id="1.2.4"), facility_code=FACILITY)
+    for unique_id, oid in (("1.2.3", settings.REPOSITORY_OID), ("1.2.4", hosted)):
+        assert len(retrieved(asked(unique_id, repository_id=oid), patient).documents) == 1
+
+
+def test_metadata_alone_name_no_document_that_a_hosted_repository_lacks(
+    patient: str, tmp_path: Path, hosted: str
+) -> None:
+    with pytest.raises(ExchangeError) as refusal:
+        register(submission(patient, entry(patient, repository_unique_id=hosted)), facility_code=FACILITY)
+    assert refusal.value.reason is Reason.METADATA
+    submit(provided(patient, tmp_path, b"abc", unique_id="1.2.3"), facility_code=FACILITY)
+    row = models.DocumentEntry.objects.get()
+    same = {"unique_id": "1.2.3", "hash": row.hash, "size": 3, "repository_unique_id": hosted}
+    register(submission(patient, entry(patient, **same)), facility_code=FACILITY)
+    assert models.DocumentEntry.objects.filter(content=row.content).count() == 2
+
+
+def test_repositories_and_their_health_in_the_admin(client: Client, patient: str, tmp_path: Path, hosted: str) -> None:
+    submit(provided(patient, tmp_path, b"abc"), facility_code=FACILITY)
+    list(check_documents())
+    client.force_login(User.objects.create_superuser("admin"))
+    page = client.get(reverse("admin:xds_repositorycheck_changelist"))
+    assert page.status_code == 200
+    assert "駅前診療所" in page.content.decode()
+    row = models.RepositoryCheck.objects.get()
+    assert client.get(reverse("admin:xds_repositorycheck_change", args=[row.pk])).status_code == 200

@@ -48,6 +48,7 @@ def _facts(facility: Facility) -> dict[str, Any]:
         "enabled": facility.enabled,
         "patient_id_oid": facility.patient_id_oid,
         "repository_oid": facility.repository_oid,
+        "hosted_repository": facility.hosted_repository,
         "nodes": [_node_facts(node) for node in facility.nodes.all()],
     }
 

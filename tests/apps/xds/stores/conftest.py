@@ -13,9 +13,15 @@ from tests.s3 import Bucket, forget_storage, s3_server
 
 
 @pytest.fixture(scope="session")
-def bucket() -> Iterator[Bucket]:
+def server() -> Iterator[Bucket]:
     with s3_server() as made:
         yield made
+
+
+@pytest.fixture
+def bucket(server: Bucket) -> Bucket:
+    """A bucket of the test's own."""
+    return server.another()
 
 
 @pytest.fixture(autouse=True)
