@@ -1,6 +1,6 @@
 """The road of every inbound message, whatever its dialect:
 
-    authenticate the caller -> read the message -> whose data is it? -> may they?
+    authenticate the caller -> read the message -> (find) -> whose data is it? -> may they?
         -> (prepare) -> execute -> record -> write the answer
 
 An answer never leaves before its audit record is durable: a verb that changes state is committed together with
@@ -86,6 +86,8 @@ def _ask(trail: Trail, transaction: Transaction, message: Any) -> Permit:
     trail.caller = _part("authenticate")(trail.connection)
     trail.request = transaction.codec.read_request(message)
     _part("entitle")(trail.caller, transaction.access)
+    if transaction.find is not None:
+        trail.request = transaction.find(trail.request)
     trail.subjects = transaction.subject(trail.request)
     permit: Permit = _part("gate")(trail.caller, transaction.access, trail.subjects)
     if transaction.prepare is not None:

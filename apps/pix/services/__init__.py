@@ -7,6 +7,7 @@ from apps.pix.services.finding import (
     cancel_search,
     continue_search,
     find_patients,
+    search,
     subjects_of_continuation,
     subjects_of_search,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "postpone",
     "reissue",
     "retry_now",
+    "search",
     "send_due",
     "subjects_of_continuation",
     "subjects_of_search",
