@@ -14,8 +14,10 @@ from apps.pix.queries.cross_references import (
     person_on,
     regional_id_of,
     subject_of,
+    subject_of_query,
     subjects_of,
     surviving_of,
+    with_person,
 )
 from apps.pix.queries.reviewing import ReviewFigures, review_figures
 
@@ -29,6 +31,8 @@ __all__ = [
     "regional_id_of",
     "review_figures",
     "subject_of",
+    "subject_of_query",
     "subjects_of",
     "surviving_of",
+    "with_person",
 ]
