@@ -25,6 +25,7 @@ from django.db import connection
 from apps.network import queries as network
 from apps.pix.queries.cross_references import find_authority
 from apps.pix.queries.spelling import address_key, postal_digits, sound, spelled, telephone_digits
+from hie.exchange.rows import fetch
 from hie.values.demographics_queries import (
     AddressCriterion,
     BirthCriterion,
@@ -92,9 +93,7 @@ def candidates(query: DemographicsQuery, facility_code: str = "") -> tuple[str, 
         "SELECT DISTINCT p.regional_id FROM pix_localidentifier l JOIN pix_person p ON p.id = l.person_id"  # noqa: S608
         f" WHERE {' AND '.join(where)} LIMIT {CONSIDERED + 1}"
     )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return tuple(row[0] for row in cursor.fetchall())
+    return tuple(row[0] for row in fetch(sql, parameters))
 
 
 @dataclass(frozen=True, slots=True)
@@ -515,9 +514,7 @@ def charts_of(regional_ids: Sequence[str], demands: Demands | None = None) -> di
         f" WHERE p.regional_id IN ({_places(regional_ids)}) AND {_ALL} ORDER BY l.id"
     )
     parameters = [value for each in conditions for value in each.parameters]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*parameters, *regional_ids])
-        rows = cursor.fetchall()
+    rows = fetch(sql, [*parameters, *regional_ids])
     found: dict[str, list[FoundChart]] = {}
     for regional_id, meets, *values in rows:
         row = dict(zip(_CHART, values, strict=True))
