@@ -1,12 +1,14 @@
 """``make bench``: what the exchange does a second, each figure beside a floor measured in the same run.
 
 The floor of a transaction is the same server around one indexed SELECT and one durable INSERT; the floor of a scan is
-a plain walk that reads and hashes the same files. ``python -m bench transactions`` or ``scan`` runs one of the
-two. In ``sh tests/with_services.sh`` it measures on PostgreSQL. Figures and their meaning: docs/benchmarks.md.
+a plain walk that reads and hashes the same files. ``python -m bench transactions``, ``scan`` or ``index`` runs one of
+them; the index (``--persons``) runs only where it is named, for it takes its time. In ``sh tests/with_services.sh`` it
+measures on PostgreSQL. Figures and their meaning: docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -14,8 +16,13 @@ from collections.abc import Callable
 from bench.region import Region, measured_region, running
 
 
-def main(names: list[str]) -> int:
-    """Run the benchmarks named, or all of them."""
+def main(arguments: list[str]) -> int:
+    """Run the benchmarks named, or all but the index, which takes its size in persons."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, "index", []])
+    parser.add_argument("--persons", type=int, default=100_000, help="how many the index holds")
+    parser.add_argument("--callers", type=int, default=2, help="processes that feed and ask the index at once")
+    asked = parser.parse_args(arguments)
     with measured_region() as region:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hie.settings")
         import django
@@ -25,8 +32,12 @@ def main(names: list[str]) -> int:
 
         call_command("migrate", verbosity=0)
         for name, benchmark in BENCHMARKS.items():
-            if not names or name in names:
+            if not asked.names or name in asked.names:
                 benchmark(region)
+        if "index" in asked.names:
+            from bench import index
+
+            index.run(region, asked.persons, asked.callers)
     return 0
 
 
