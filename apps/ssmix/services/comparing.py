@@ -118,7 +118,7 @@ class Comparison:
         """Only the flag changed: the same document. Bytes that changed with it are read like new ones."""
         self.counts["renamed"] += 1
         self.batch.touch(row)
-        row.name = name
+        row.name, row.renamed = name, True
         parsed = self.examiner.site.read_name(name, listed.directory.path)
         was_judged = row.flag != DELETED  # deleted data is kept unread
         row.flag = parsed.flag if parsed is not None else ""

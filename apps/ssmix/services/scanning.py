@@ -46,7 +46,7 @@ __all__ = ["Progress", "ScanRefusedError", "is_due", "scan"]
 
 log = logging.getLogger("apps.ssmix")
 
-BATCH_FILES = 400
+BATCH_FILES = 1000
 BATCH_FOLDERS = 2000
 SLICE_FILES = 20_000  # as many are found before they are judged: their bytes are then still in memory
 FOUND_AT_ONCE = 4000

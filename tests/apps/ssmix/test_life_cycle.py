@@ -321,7 +321,7 @@ STEPS = [
     (committing, "store_directories"),
     (telling, "tell"),
     (telling, "register"),
-    (telling, "feed_patient"),
+    (telling, "feed_patients"),
     (scanning.stored, "write"),
     (committing, "store_parts"),
     (scanning.Tallies, "count"),
