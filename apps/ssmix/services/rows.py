@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from apps.ssmix.models import Directory, State, StoredFile
-from hie.exchange.bulk import insert_rows, update_rows
+from hie.exchange.bulk import insert_rows, keys_of, update_rows
 from hie.wire.ssmix.names import Key
 
 AT_ONCE = 400  # parameters of one IN list
@@ -67,6 +67,20 @@ class Row:
     @property
     def rule_ids(self) -> list[str]:
         return self.rules.split()
+
+
+@dataclass(slots=True)
+class Folder:
+    """One ``Directory``; pk is 0 for one that is not stored yet. A branch may have hundreds of thousands of them."""
+
+    root_id: int
+    branch: str
+    path: str
+    mtime_ns: int = 0
+    names: str = ""
+    files: int = 0
+    has_folders: bool = False
+    pk: int = 0
 
 
 _NOT_COLUMNS = ("id", "path", "counted", "changed", "renamed")
@@ -137,7 +151,35 @@ def insert_new(rows: Sequence[Sequence[Any]], now: datetime) -> None:
     insert_rows(_TABLE, (*COLUMNS, "first_seen", "last_seen"), [(*row, moment, moment) for row in rows])
 
 
-def write_directories(changed: Iterable[Directory]) -> None:
+def folders_of(root_id: int, branch: str) -> list[Folder]:
+    """All folders of a branch that hold files."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(_FOLDER_COLUMNS)}, id FROM ssmix_directory WHERE root_id = %s AND branch = %s",  # noqa: S608
+            [root_id, branch],
+        )
+        return [
+            Folder(root_id, branch, path, mtime_ns, names, files, bool(has_folders), pk)
+            for _, _, path, mtime_ns, names, files, has_folders, pk in cursor.fetchall()
+        ]
+
+
+_FOLDER_COLUMNS = ("root_id", "branch", "path", "mtime_ns", "names", "files", "has_folders")
+_FOLDER_VALUES = attrgetter(*_FOLDER_COLUMNS)
+
+
+def insert_directories(folders: Sequence[Folder]) -> None:
+    """Store new folders of one root, which have their keys afterwards. Runs in the caller's transaction."""
+    if not folders:
+        return
+    table = Directory._meta.db_table
+    insert_rows(table, _FOLDER_COLUMNS, list(map(_FOLDER_VALUES, folders)))
+    keys = keys_of(table, "path", [each.path for each in folders], {"root_id": folders[0].root_id})
+    for each in folders:
+        each.pk = keys[each.path]
+
+
+def write_directories(changed: Iterable[Folder]) -> None:
     """Store the fingerprints of folders that are known already. Runs in the caller's transaction."""
     values = [(each.mtime_ns, each.names, each.files, each.has_folders, each.pk) for each in changed]
     if values:
