@@ -104,6 +104,14 @@ def generate(humans: int, seed: int, rates: Rates = ORDINARY) -> Population:
     return Population(charts, {number: human for number, (human, _, _) in enumerate(told, 1)}, kinds)
 
 
+def describe(humans: int, seed: int, rates: Rates = ORDINARY) -> Iterator[tuple[int, int, Demographics]]:
+    """(human, facility from 0, what it says) of every chart of a population, human after human."""
+    chance = random.Random(seed)  # noqa: S311 (reproducible, not secret)
+    for human in _humans(humans, chance, rates):
+        for number, facility, told in _charts(human, chance, rates):
+            yield number, int(facility.split()[1]), told
+
+
 # --- humans
 
 

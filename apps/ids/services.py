@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.ids.models import RegionalIdentifier, RegionalIdentifierEvent
+from hie.exchange import many
 
 RANDOM_BYTES = 16
 
@@ -18,9 +19,18 @@ def issue_regional_id() -> str:
 
     The row stays for ever and the value is unique in the database, so a value is never issued a second time.
     """
-    value = base64.b32encode(secrets.token_bytes(RANDOM_BYTES)).decode("ascii").rstrip("=")
+    value = new_regional_id()
     RegionalIdentifier.objects.create(value=value)
     return value
+
+
+def new_regional_id() -> str:
+    """A value for a regional id, not issued yet: that takes its row (``ISSUED``), in the same database transaction."""
+    return base64.b32encode(secrets.token_bytes(RANDOM_BYTES)).decode("ascii").rstrip("=")
+
+
+# For whoever issues many at once: value, status (active), moment.
+ISSUED = many.Table("ids_regionalidentifier", (("value", "text"), ("status", "text"), ("issued_at", "timestamptz")))
 
 
 def retire(value: str, *, reason: str) -> None:

@@ -64,7 +64,13 @@ class Person(models.Model):
     )
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
     surviving = models.ForeignKey(
-        "self", verbose_name=_("joined with"), null=True, blank=True, on_delete=models.PROTECT, related_name="joined"
+        "self",
+        verbose_name=_("joined with"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="joined",
+        db_index=False,
     )
     created_at = models.DateTimeField(_("first known"), auto_now_add=True)
     ended_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -72,6 +78,7 @@ class Person(models.Model):
     class Meta:
         verbose_name = _("person")
         verbose_name_plural = _("persons")
+        indexes = (models.Index(name="pix_joined", fields=("surviving",), condition=models.Q(surviving__isnull=False)),)
 
     def __str__(self) -> str:
         return masked(self.regional_id)
@@ -91,11 +98,17 @@ class LocalIdentifier(models.Model):
     authority_oid = models.CharField(_("assigning authority"), max_length=64)
     value = models.CharField(_("identifier"), max_length=64)
     type_code = models.CharField(_("identifier type"), max_length=5, blank=True)
-    facility_code = models.CharField(_("facility"), max_length=10, db_index=True)
+    facility_code = models.CharField(_("facility"), max_length=10)
     person = models.ForeignKey(Person, verbose_name=_("person"), on_delete=models.PROTECT, related_name="identifiers")
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
     merged_into = models.ForeignKey(
-        "self", verbose_name=_("merged into"), null=True, blank=True, on_delete=models.PROTECT, related_name="merged"
+        "self",
+        verbose_name=_("merged into"),
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="merged",
+        db_index=False,
     )
     ideographic_family = models.CharField(_("family name"), max_length=120, blank=True)
     ideographic_given = models.CharField(_("given name"), max_length=120, blank=True)
@@ -109,8 +122,8 @@ class LocalIdentifier(models.Model):
     telephones = models.JSONField(_("telephones"), default=list, blank=True)
     insurances = models.JSONField(_("insurances"), default=list, blank=True)
     death_time = models.CharField(_("time of death"), max_length=26, blank=True)
-    kanji_key = models.CharField(max_length=240, blank=True, db_index=True, editable=False)
-    kana_key = models.CharField(max_length=240, blank=True, db_index=True, editable=False)
+    kanji_key = models.CharField(max_length=240, blank=True, editable=False)
+    kana_key = models.CharField(max_length=240, blank=True, editable=False)
     first_seen = models.DateTimeField(_("first seen"), auto_now_add=True)
     last_seen = models.DateTimeField(_("last seen"))
 
@@ -125,7 +138,13 @@ class LocalIdentifier(models.Model):
                 | models.Q(status="active", merged_into__isnull=True),
             ),
         )
-        indexes = (models.Index(name="pix_born", fields=("birth_date",), opclasses=("varchar_pattern_ops",)),)
+        indexes = (
+            models.Index(name="pix_born", fields=("birth_date",), opclasses=("varchar_pattern_ops",)),
+            models.Index(name="pix_facility", fields=("facility_code",)),
+            models.Index(name="pix_kanji", fields=("kanji_key",), opclasses=("varchar_pattern_ops",)),
+            models.Index(name="pix_kana", fields=("kana_key",), opclasses=("varchar_pattern_ops",)),
+            models.Index(name="pix_merged", fields=("merged_into",), condition=models.Q(merged_into__isnull=False)),
+        )
 
     def __str__(self) -> str:
         return self.value
@@ -158,13 +177,17 @@ class MatchRules(models.Model):
 
 
 class MatchKey(models.Model):
-    """One candidate key of one chart (``matching.keys``): charts that share one are worth comparing."""
+    """One candidate key of one chart (``matching.keys``): charts that share one are worth comparing.
 
-    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="match_keys")
+    A dozen rows of each chart, so a row is no more than the key itself, and the database checks nothing of it: keys are
+    written with their chart alone, and charts are never deleted.
+    """
+
+    pk = models.CompositePrimaryKey("value", "record_id")
     value = models.BigIntegerField()
-
-    class Meta:
-        constraints = (models.UniqueConstraint(name="pix_key_once", fields=("value", "record")),)
+    record = models.ForeignKey(
+        LocalIdentifier, on_delete=models.CASCADE, related_name="match_keys", db_constraint=False
+    )
 
     def __str__(self) -> str:
         return str(self.value)
@@ -289,7 +312,7 @@ class LinkEvent(models.Model):
         Person, verbose_name=_("person"), null=True, on_delete=models.PROTECT, related_name="events"
     )
     previous_person = models.ForeignKey(
-        Person, verbose_name=_("previous person"), null=True, on_delete=models.PROTECT, related_name="+"
+        Person, verbose_name=_("previous person"), null=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )
     rule = models.CharField(_("rule"), max_length=60)
     evidence = models.JSONField(_("evidence"), default=dict)
@@ -303,10 +326,41 @@ class LinkEvent(models.Model):
         verbose_name = _("link event")
         verbose_name_plural = _("link events")
         ordering = ("-id",)
-        indexes = (models.Index(name="pix_event_of", fields=("authority_oid", "value", "at")),)
+        indexes = (
+            models.Index(name="pix_event_of", fields=("authority_oid", "value", "at")),
+            models.Index(
+                name="pix_left", fields=("previous_person",), condition=models.Q(previous_person__isnull=False)
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.value}"
+
+
+class PatientLoad(models.Model):
+    """How far a list of a facility's patients has come into the index, so that it can go on after a stop.
+
+    source: SHA-256 of the list. position: entries of it that are done, in their order; it changes in the database
+    transaction that does them. entered, updated, unchanged, refused: what became of them.
+    """
+
+    facility_code = models.CharField(_("facility"), max_length=10)
+    source = models.CharField(max_length=64)
+    position = models.PositiveBigIntegerField(_("entries done"), default=0)
+    entered = models.PositiveBigIntegerField(_("new charts"), default=0)
+    updated = models.PositiveBigIntegerField(_("changed charts"), default=0)
+    unchanged = models.PositiveBigIntegerField(_("unchanged charts"), default=0)
+    refused = models.PositiveBigIntegerField(_("refused"), default=0)
+    started_at = models.DateTimeField(_("begun"), auto_now_add=True)
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("list of patients")
+        verbose_name_plural = _("lists of patients")
+        constraints = (models.UniqueConstraint(name="pix_loaded_once", fields=("facility_code", "source")),)
+
+    def __str__(self) -> str:
+        return f"{self.facility_code} {self.position}"
 
 
 class FeedMessage(models.Model):
@@ -323,7 +377,8 @@ class FeedMessage(models.Model):
 
 
 # --- finding people (PDQ). Keys are written by ``services.charts`` and asked by ``queries.people``; PostgreSQL compares
-# them byte by byte (varchar_pattern_ops), as SQLite always does, so that a beginning is one range of the index.
+# them byte by byte (varchar_pattern_ops), as SQLite always does, so that a beginning is one range of the index. Like
+# ``MatchKey`` they are written with their chart alone, and the database checks nothing of them.
 
 _BY_BYTES = ("varchar_pattern_ops",)
 
@@ -334,7 +389,7 @@ class NameKey(models.Model):
     whole: family and given name without a gap. sound: what ``whole`` sounds like, across kana and Latin letters.
     """
 
-    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="name_keys")
+    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="name_keys", db_constraint=False)
     representation = models.CharField(max_length=11)
     whole = models.CharField(max_length=255)
     family = models.CharField(max_length=255)
@@ -355,7 +410,9 @@ class NameKey(models.Model):
 class TelephoneKey(models.Model):
     """One telephone number of a chart, digits alone."""
 
-    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="telephone_keys")
+    record = models.ForeignKey(
+        LocalIdentifier, on_delete=models.CASCADE, related_name="telephone_keys", db_constraint=False
+    )
     number = models.CharField(max_length=20)
 
     class Meta:
@@ -368,7 +425,9 @@ class TelephoneKey(models.Model):
 class AddressKey(models.Model):
     """One address of a chart: postal code in digits, prefecture, city, and all that follows the prefecture."""
 
-    record = models.ForeignKey(LocalIdentifier, on_delete=models.CASCADE, related_name="address_keys")
+    record = models.ForeignKey(
+        LocalIdentifier, on_delete=models.CASCADE, related_name="address_keys", db_constraint=False
+    )
     postal = models.CharField(max_length=20)
     prefecture = models.CharField(max_length=40)
     city = models.CharField(max_length=120)

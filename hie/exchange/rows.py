@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from functools import lru_cache
 from typing import Any
 
@@ -32,6 +33,31 @@ def fetch(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
 def execute(sql: str, parameters: Sequence[Any]) -> None:
     """Run a statement that answers nothing; outside a database transaction it is durable when this returns."""
     cursor(sql, parameters)
+
+
+def execute_each(sql: str, many: Sequence[Sequence[Any]]) -> None:
+    """Run a statement once for each of these parameters."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.queries_logged or connection.execute_wrappers or connection.needs_rollback:
+        with connection.cursor() as wrapped:
+            wrapped.executemany(sql, many)
+        return
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    with connection.wrap_database_errors, closing(connection.connection.cursor()) as driver:
+        driver.executemany(_of_driver(sql, connection.vendor), many)
+
+
+def listed(column: str) -> str:
+    """SQL that a column has one of the numbers that ``numbers`` makes a parameter of. One text for however many."""
+    if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+        return f"{column} = ANY(%s::bigint[])"
+    return f"{column} IN (SELECT value FROM json_each(%s))"  # noqa: S608 - the name of a column
+
+
+def numbers(values: Iterable[int]) -> Any:
+    """Numbers as the one parameter of ``listed``."""
+    return list(values) if connections[DEFAULT_DB_ALIAS].vendor == "postgresql" else f"[{','.join(map(str, values))}]"
 
 
 def cursor(sql: str, parameters: Sequence[Any]) -> Any:

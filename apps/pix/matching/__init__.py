@@ -12,11 +12,11 @@ engine          one chart after another over a store
 deterministic   the two rules that need no weights, and the clusters they give
 """
 
-from apps.pix.matching.candidates import Kind, Search, candidates, keys, kinds_for, pairs
-from apps.pix.matching.charts import Chart, Coverage, Name, Place, read_chart
+from apps.pix.matching.candidates import LARGEST_BLOCK, Kind, Search, candidates, gather, keys, kinds_for, pairs
+from apps.pix.matching.charts import Chart, Coverage, Glance, Name, Named, Place, glance, read_chart
 from apps.pix.matching.clusters import Group, Grouping, Tie, group
 from apps.pix.matching.comparison import FIELDS, compare
-from apps.pix.matching.decisions import HARD_RULES, Outcome, Verdict, decide, explain
+from apps.pix.matching.decisions import HARD_RULES, Outcome, Verdict, decide, explain, plainly_two
 from apps.pix.matching.defaults import SHIPPED
 from apps.pix.matching.deterministic import (
     INSURANCE,
@@ -37,6 +37,7 @@ from apps.pix.matching.engine import (
     Statement,
     Store,
     consider,
+    consider_found,
     regroup,
 )
 from apps.pix.matching.normalisation import (
@@ -57,6 +58,7 @@ __all__ = [
     "FIELDS",
     "HARD_RULES",
     "INSURANCE",
+    "LARGEST_BLOCK",
     "NAME_AND_BIRTH",
     "RULES",
     "SHIPPED",
@@ -66,12 +68,14 @@ __all__ = [
     "Coverage",
     "Decision",
     "Explanation",
+    "Glance",
     "Group",
     "Grouping",
     "Kind",
     "Link",
     "MemoryStore",
     "Name",
+    "Named",
     "Outcome",
     "Place",
     "Regrouped",
@@ -90,9 +94,12 @@ __all__ = [
     "clusters",
     "compare",
     "consider",
+    "consider_found",
     "contradict",
     "decide",
     "explain",
+    "gather",
+    "glance",
     "group",
     "insurance_key",
     "kana_key",
@@ -106,6 +113,7 @@ __all__ = [
     "learn",
     "match_keys",
     "pairs",
+    "plainly_two",
     "read_chart",
     "regroup",
     "telephone_key",

@@ -12,11 +12,12 @@ and its pairs are found by the other kinds where they have anything else in comm
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
+from hashlib import blake2b
 from itertools import combinations
 
 from apps.pix.matching.charts import Chart, Name
@@ -59,6 +60,7 @@ SERVES = {
 }
 
 
+@lru_cache(64)
 def kinds_for(population: int) -> frozenset[Kind]:
     """The kinds of keys for a population of so many charts."""
     return frozenset(kind for kind, (above, most) in SERVES.items() if above < max(population, 1) <= most)
@@ -72,29 +74,48 @@ Lookup = Callable[[Sequence[int], int], Mapping[int, Sequence[int]]]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """charts: ids of all charts worth comparing. oversized: kinds of keys that too many charts share."""
+    """charts: ids of all charts worth comparing. oversized: kinds of keys that too many charts share.
+
+    insured: those of the charts that share an insurance number, as far as a block says; all of them where it says
+    nothing.
+    """
 
     charts: frozenset[int]
     oversized: tuple[Kind, ...] = ()
+    insured: frozenset[int] = frozenset()
 
 
 def keys(chart: Chart, kinds: frozenset[Kind]) -> dict[int, Kind]:
     """The keys of one chart, signed 64-bit numbers, with the kind of each. A digest: it shows nothing of the chart."""
-    return {_number(kind, text): kind for kind in kinds for text in _TEXTS[kind](chart)}
+    parts = _Parts.of(chart)
+    return {_number(begin + text): kind for kind, begin, texts in _makers(kinds) for text in texts(parts)}
 
 
 def candidates(chart: Chart, kinds: frozenset[Kind], lookup: Lookup) -> Search:
     """The charts worth comparing with this one: at most ``LARGEST_BLOCK`` for each of its keys (about a dozen)."""
     kind_of = keys(chart, kinds)
+    return gather(chart.id, kind_of, lookup(list(kind_of), LARGEST_BLOCK), insured=Kind.INSURANCE in kinds)
+
+
+def gather(
+    chart_id: int, kind_of: Mapping[int, Kind], holders_of: Mapping[int, Sequence[int]], *, insured: bool = True
+) -> Search:
+    """What a look-up of a chart's keys found. insured: whether insurance numbers are among the keys."""
     found: set[int] = set()
+    sharing: set[int] = set()
     oversized = set()
-    for key, holders in lookup(list(kind_of), LARGEST_BLOCK).items():
+    for key, holders in holders_of.items():
+        kind = kind_of[key]
         if len(holders) > LARGEST_BLOCK:
-            oversized.add(kind_of[key])
+            oversized.add(kind)
         else:
             found.update(holders)
-    found.discard(chart.id)
-    return Search(frozenset(found), tuple(sorted(oversized, key=lambda kind: kind.name)))
+            if kind is Kind.INSURANCE:
+                sharing.update(holders)
+    found.discard(chart_id)
+    all_of = frozenset(found)
+    said = insured and Kind.INSURANCE not in oversized
+    return Search(all_of, tuple(sorted(oversized, key=lambda kind: kind.name)), all_of & sharing if said else all_of)
 
 
 def pairs(charts: Iterable[Chart], kinds: frozenset[Kind]) -> Iterator[tuple[Chart, Chart]]:
@@ -113,93 +134,123 @@ def pairs(charts: Iterable[Chart], kinds: frozenset[Kind]) -> Iterator[tuple[Cha
                     yield one, other
 
 
-def _number(kind: Kind, text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{kind.name}|{text}".encode(), digest_size=8).digest(), "big", signed=True)
+def _number(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def _birth(chart: Chart) -> Iterator[str]:
-    if len(chart.born) == 8:
-        yield chart.born
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What keys are made of, read off a chart once. scripts: (script, name). given, family: initials of all scripts."""
+
+    chart: Chart
+    scripts: list[tuple[str, Name]]
+    given: set[str]
+    family: set[str]
+
+    @classmethod
+    def of(cls, chart: Chart) -> _Parts:
+        named = (("kanji", chart.names_kanji), ("kana", chart.names_sound), ("latin", chart.names_latin))
+        scripts = [(script, name) for script, name in named if name.family or name.given]
+        return cls(
+            chart,
+            scripts,
+            {name.given[0] for _, name in scripts if name.given},
+            {name.family[0] for _, name in scripts if name.family},
+        )
 
 
-def _birth_given(chart: Chart) -> Iterator[str]:
-    for born in _birth(chart):
-        for initial in _initials(chart, given=True):
+def _birth(parts: _Parts) -> Iterator[str]:
+    if len(parts.chart.born) == 8:
+        yield parts.chart.born
+
+
+def _birth_given(parts: _Parts) -> Iterator[str]:
+    for born in _birth(parts):
+        for initial in parts.given:
             yield f"{born}|{initial}"
 
 
-def _birth_family(chart: Chart) -> Iterator[str]:
-    for born in _birth(chart):
-        for initial in _initials(chart, given=False):
+def _birth_family(parts: _Parts) -> Iterator[str]:
+    for born in _birth(parts):
+        for initial in parts.family:
             yield f"{born}|{initial}"
 
 
-def _name(chart: Chart) -> Iterator[str]:
-    for script, name in _scripts(chart):
-        # In one order whatever is family and what is given, wherever the name was split.
-        letters = "".join(sorted(_bones(script, name.family) + _bones(script, name.given)))
+def _name(parts: _Parts) -> Iterator[str]:
+    for script, name in parts.scripts:
+        letters = _letters(script, name.family, name.given)
         if (name.family and name.given) or len(letters) > 3:
             yield f"{script}|{letters}"
 
 
-def _name_year(chart: Chart) -> Iterator[str]:
-    if len(chart.born) >= 4:
-        for name in _name(chart):
-            yield f"{name}|{chart.born[:4]}"
+@lru_cache(1 << 14)
+def _letters(script: str, family: str, given: str) -> str:
+    """The letters in one order whatever is family and what is given, wherever the name was split."""
+    return "".join(sorted(_bones(script, family) + _bones(script, given)))
 
 
-def _name_day(chart: Chart) -> Iterator[str]:
-    for born in _birth(chart):
-        for name in _name(chart):
+def _name_year(parts: _Parts) -> Iterator[str]:
+    if len(parts.chart.born) >= 4:
+        for name in _name(parts):
+            yield f"{name}|{parts.chart.born[:4]}"
+
+
+def _name_day(parts: _Parts) -> Iterator[str]:
+    for born in _birth(parts):
+        for name in _name(parts):
             yield f"{name}|{born[4:]}"
 
 
-def _part(chart: Chart) -> Iterator[str]:
-    for script, name in _scripts(chart):
+def _part(parts: _Parts) -> Iterator[str]:
+    for script, name in parts.scripts:
         for one, other in ((name.family, name.given), (name.given, name.family)):
             if one and other and len(one) > 1:
                 yield f"{script}|{_bones(script, one)}|{other[0]}"
 
 
-def _telephone(chart: Chart) -> Iterator[str]:
-    for initial in _initials(chart, given=True) or {""}:
-        for telephone in chart.telephones:
+def _telephone(parts: _Parts) -> Iterator[str]:
+    for initial in parts.given or {""}:
+        for telephone in parts.chart.telephones:
             yield f"{telephone}|{initial}"
 
 
-def _insurance(chart: Chart) -> Iterator[str]:
-    for coverage in chart.coverages:
+def _insurance(parts: _Parts) -> Iterator[str]:
+    for coverage in parts.chart.coverages:
         yield f"{coverage.insurer}|{coverage.number}"
 
 
-def _postal_given(chart: Chart) -> Iterator[str]:
-    for postal in {place.postal for place in chart.places if place.postal}:
-        for script, name in _scripts(chart):
+def _postal_given(parts: _Parts) -> Iterator[str]:
+    for postal in _postal_codes(parts):
+        for script, name in parts.scripts:
             if name.given:
                 yield f"{postal}|{script}|{_bones(script, name.given)}"
 
 
-def _postal_month(chart: Chart) -> Iterator[str]:
-    if len(chart.born) >= 6:
-        for postal in {place.postal for place in chart.places if place.postal}:
-            yield f"{postal}|{chart.born[:6]}"
+def _postal_month(parts: _Parts) -> Iterator[str]:
+    if len(parts.chart.born) >= 6:
+        for postal in _postal_codes(parts):
+            yield f"{postal}|{parts.chart.born[:6]}"
 
 
-def _postal_family(chart: Chart) -> Iterator[str]:
-    for postal in {place.postal for place in chart.places if place.postal}:
-        for script, name in _scripts(chart):
+def _postal_family(parts: _Parts) -> Iterator[str]:
+    for postal in _postal_codes(parts):
+        for script, name in parts.scripts:
             if name.family:
                 yield f"{postal}|{script}|{_bones(script, name.family)}"
 
 
-def _house(chart: Chart) -> Iterator[str]:
-    for place in chart.places:
+def _postal_codes(parts: _Parts) -> set[str]:
+    return {place.postal for place in parts.chart.places if place.postal}
+
+
+def _house(parts: _Parts) -> Iterator[str]:
+    for place in parts.chart.places:
         if place.postal and place.numbers:
             # The digits in one order, because neighbours change places when they are typed.
             yield f"{''.join(sorted(place.postal))}|{place.numbers[0]}|{place.prefecture}"
 
 
-_TEXTS: dict[Kind, Callable[[Chart], Iterable[str]]] = {
+_TEXTS: dict[Kind, Callable[[_Parts], Iterable[str]]] = {
     Kind.BIRTH: _birth,
     Kind.BIRTH_GIVEN: _birth_given,
     Kind.BIRTH_FAMILY: _birth_family,
@@ -216,14 +267,9 @@ _TEXTS: dict[Kind, Callable[[Chart], Iterable[str]]] = {
 }
 
 
-def _scripts(chart: Chart) -> list[tuple[str, Name]]:
-    named = (("kanji", chart.names_kanji), ("kana", chart.names_sound), ("latin", chart.names_latin))
-    return [(script, name) for script, name in named if name.family or name.given]
-
-
-def _initials(chart: Chart, *, given: bool) -> set[str]:
-    names = (name.given if given else name.family for _, name in _scripts(chart))
-    return {name[0] for name in names if name}
+@lru_cache(64)
+def _makers(kinds: frozenset[Kind]) -> tuple[tuple[Kind, str, Callable[[_Parts], Iterable[str]]], ...]:
+    return tuple((kind, f"{kind.name}|", _TEXTS[kind]) for kind in Kind if kind in kinds)
 
 
 _VOWELS = str.maketrans("", "", "AEIOUYHW ")

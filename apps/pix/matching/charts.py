@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from apps.pix.matching.normalisation import (
     address_parts,
@@ -23,7 +23,7 @@ from apps.pix.matching.normalisation import (
     latin_key,
     telephone_key,
 )
-from hie.values.people import Demographics, NameParts
+from hie.values.people import Demographics, NameParts, PersonName
 
 
 class Name(NamedTuple):
@@ -31,6 +31,31 @@ class Name(NamedTuple):
 
     family: str = ""
     given: str = ""
+
+
+class Named(Protocol):
+    """A chart as far as its names go: ``Chart``, or ``Glance`` where no more was read."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def current(self) -> bool: ...
+    @property
+    def names_kanji(self) -> Name: ...
+    @property
+    def names_kana(self) -> Name: ...
+    @property
+    def names_latin(self) -> Name: ...
+
+
+class Glance(NamedTuple):
+    """The names of one chart, as ``Chart`` has them. current: it was not merged into another."""
+
+    id: int
+    current: bool
+    names_kanji: Name
+    names_kana: Name
+    names_latin: Name
 
 
 class Place(NamedTuple):
@@ -96,6 +121,7 @@ def read_chart(chart_id: int, demographics: Demographics, *, current: bool = Tru
     """
     ideographic, phonetic = demographics.name.ideographic, demographics.name.phonetic
     kanji, kana = _name(ideographic, kanji_key), _name(phonetic, kana_key)
+    names_kanji, names_kana, names_latin = names_of(demographics.name)
     coverages = tuple(dict.fromkeys(parts for each in demographics.insurances if (parts := insurance_parts(each))))
     return Chart(
         id=chart_id,
@@ -107,10 +133,10 @@ def read_chart(chart_id: int, demographics: Demographics, *, current: bool = Tru
         sex=demographics.sex if demographics.sex in ("M", "F", "O") else "",
         insurances=frozenset(key for key in map(insurance_key, demographics.insurances) if key),
         current=current,
-        names_kanji=Name() if is_latin(ideographic.text) else kanji,
-        names_kana=Name() if is_latin(phonetic.text) else kana,
-        names_sound=Name() if is_latin(phonetic.text) else Name(kana_sound(kana.family), kana_sound(kana.given)),
-        names_latin=_latin_name(demographics),
+        names_kanji=names_kanji,
+        names_kana=names_kana,
+        names_sound=Name(kana_sound(names_kana.family), kana_sound(names_kana.given)),
+        names_latin=names_latin,
         born=birth_as_written(demographics.birth_date),
         places=tuple(dict.fromkeys(Place(*address_parts(each)) for each in demographics.addresses if each)),
         telephones=frozenset(key for key in map(telephone_key, demographics.telephones) if key),
@@ -118,6 +144,23 @@ def read_chart(chart_id: int, demographics: Demographics, *, current: bool = Tru
         newborn=any(_is_baby(each) for each in (ideographic, phonetic, demographics.name.alphabetic)),
         facility=facility,
     )
+
+
+def glance(chart_id: int, name: PersonName, *, current: bool = True) -> Glance:
+    """What a first look at a candidate reads of it."""
+    return Glance(chart_id, current, *names_of(name))
+
+
+def names_of(name: PersonName) -> tuple[Name, Name, Name]:
+    """(kanji, kana, Latin) as they are compared. What was sent in Latin letters is neither kanji nor kana."""
+    return (
+        _NO_NAME if is_latin(name.ideographic.text) else _name(name.ideographic, kanji_key),
+        _NO_NAME if is_latin(name.phonetic.text) else _name(name.phonetic, kana_key),
+        _latin_name(name),
+    )
+
+
+_NO_NAME = Name()
 
 
 def _name(parts: NameParts, key: Callable[[str], str]) -> Name:
@@ -130,9 +173,8 @@ def _is_baby(parts: NameParts) -> bool:
     return baby_family(parts.given) is not None or baby_family(parts.family) is not None
 
 
-def _latin_name(demographics: Demographics) -> Name:
+def _latin_name(name: PersonName) -> Name:
     """The name in Latin letters, wherever it was sent."""
-    name = demographics.name
     for parts in (name.alphabetic, name.ideographic, name.phonetic):
         if parts and is_latin(parts.text):
             return _name(parts, latin_key)

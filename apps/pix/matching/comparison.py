@@ -13,7 +13,7 @@ from functools import lru_cache
 from rapidfuzz.distance import OSA, JaroWinkler
 from rapidfuzz.fuzz import ratio, token_sort_ratio
 
-from apps.pix.matching.charts import Chart, Coverage, Name, Place
+from apps.pix.matching.charts import Chart, Coverage, Name, Named, Place
 from apps.pix.matching.normalisation import ERA_STARTS, kana_sound, kanji_suggestions
 
 MISSING = -1
@@ -111,7 +111,12 @@ def compare(one: Chart, other: Chart) -> Vector:
 _EQUAL, _ALIKE, _ONE, _TWO, _PART, _DIFFER = range(6)
 
 
-def _names(one: Chart, other: Chart) -> tuple[int, int]:
+def given_names(one: Named, other: Named) -> int:
+    """The level of the given names alone, as ``compare`` finds it."""
+    return _names(one, other)[0]
+
+
+def _names(one: Named, other: Named) -> tuple[int, int]:
     """(level of the given name, of the family name). A swap is one piece of evidence, told of the given name."""
     kanji = _parts(one.names_kanji, other.names_kanji, _near_kanji)
     kana = _parts(one.names_kana, other.names_kana, _near_kana)
@@ -178,7 +183,7 @@ _BOTH_SCRIPTS = (
 )
 
 
-def _swapped(one: Chart, other: Chart) -> int:
+def _swapped(one: Named, other: Named) -> int:
     for a, b, near in (
         (one.names_kanji, other.names_kanji, _near_kanji),
         (one.names_kana, other.names_kana, _near_kana),

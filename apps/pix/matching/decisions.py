@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from apps.pix.matching import comparison as level
-from apps.pix.matching.charts import Chart
+from apps.pix.matching.charts import Chart, Named
 from apps.pix.matching.comparison import BIRTH, GIVEN, INSURANCE, MISSING, PLACE, STREET, TELEPHONE, Vector
 from apps.pix.matching.deterministic import contradict
 from apps.pix.matching.weights import Explanation, Scorer
@@ -64,6 +64,19 @@ def decide(scorer: Scorer, one: Chart, other: Chart) -> Verdict:
         if held_back in rules:
             return Verdict(Outcome.REVIEW, score, held_back, vector)
     return Verdict(outcome, score, "score", vector, apart=score <= version.apart)
+
+
+def plainly_two(scorer: Scorer, one: Named, other: Named) -> bool:
+    """Whether ``decide`` takes two charts for separate whatever else they say, told by their names alone.
+
+    It holds for charts that share no insurance number. Most candidates are told apart so, before the rest is read.
+    """
+    return (
+        "twins" in scorer.version.hard_rules
+        and one.current
+        and other.current
+        and level.given_names(one, other) == level.DIFFERENT_NAME
+    )
 
 
 def explain(scorer: Scorer, one: Chart, other: Chart, verdict: Verdict) -> Explanation:

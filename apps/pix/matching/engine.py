@@ -17,10 +17,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from apps.pix.matching.candidates import Kind, candidates, keys
-from apps.pix.matching.charts import Chart
+from apps.pix.matching.candidates import Kind, Search, candidates, keys
+from apps.pix.matching.charts import Chart, Named
 from apps.pix.matching.clusters import Grouping, Tie, group
-from apps.pix.matching.decisions import Outcome, Verdict, decide
+from apps.pix.matching.decisions import Outcome, Verdict, decide, plainly_two
 from apps.pix.matching.weights import Scorer
 
 
@@ -53,6 +53,9 @@ class Store(Protocol):
     def holders(self, wanted: Sequence[int], limit: int) -> Mapping[int, Sequence[int]]:
         """For each key the charts that have it, at most ``limit`` + 1 of each: more of them are not needed."""
 
+    def glances(self, ids: Collection[int]) -> Mapping[int, Named]:
+        """The names of the charts with these ids: enough to tell most candidates apart."""
+
     def charts(self, ids: Collection[int]) -> Mapping[int, Chart]:
         """The charts with these ids."""
 
@@ -76,9 +79,15 @@ def consider(chart: Chart, store: Store, scorer: Scorer) -> Considered:
 
     The chart need not be stored yet. Its decisions replace all that the store has of it.
     """
-    search = candidates(chart, scorer.version.kinds, store.holders)
+    return consider_found(chart, candidates(chart, scorer.version.kinds, store.holders), store, scorer)
+
+
+def consider_found(chart: Chart, search: Search, store: Store, scorer: Scorer) -> Considered:
+    """Decide a chart with the candidates that a search has found."""
+    seen = store.glances(search.charts - search.insured)
+    worth = [each for each, other in seen.items() if not plainly_two(scorer, chart, other)]
     decided = []
-    for other in store.charts(search.charts).values():
+    for other in store.charts({*worth, *search.insured}).values():
         verdict = decide(scorer, chart, other)
         if verdict.outcome is not Outcome.SEPARATE:
             first, second = sorted((chart.id, other.id))
@@ -183,6 +192,9 @@ class MemoryStore:
 
     def holders(self, wanted: Sequence[int], limit: int) -> dict[int, list[int]]:
         return {key: found[: limit + 1] for key in wanted if (found := self._holders.get(key))}
+
+    def glances(self, ids: Collection[int]) -> dict[int, Chart]:
+        return self.charts(ids)
 
     def charts(self, ids: Collection[int]) -> dict[int, Chart]:
         return {each: self._charts[each] for each in ids if each in self._charts}

@@ -13,10 +13,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from hie.values.people import Address, Insurance
+
+# Names, words of addresses and dates repeat, so what was brought to one spelling once is remembered: the last so many
+# texts. Addresses and insurances are read twice for each chart (to compare, to search); of them the last few will do.
+_TEXTS, _LATEST = 1 << 16, 1 << 10
 
 # --- names
 
@@ -60,6 +64,7 @@ def kanji_suggestions() -> dict[int, str]:
     return table
 
 
+@lru_cache(_TEXTS)
 def kanji_key(name: str) -> str:
     """A name in kanji as rules compare it: NFKC, no spaces, safe variants folded; "" where it cannot be compared."""
     if not name or _UNREADABLE.search(name):
@@ -69,6 +74,7 @@ def kanji_key(name: str) -> str:
     return "" if _NO_NAME.fullmatch(text) else text
 
 
+@lru_cache(_TEXTS)
 def kana_key(name: str) -> str:
     """A name in kana as rules compare it; "" where it cannot be compared.
 
@@ -96,6 +102,7 @@ def _unvoiced() -> dict[int, str]:
     return {ord(kana): _VOICING.sub("", unicodedata.normalize("NFD", kana)) for kana in katakana}
 
 
+@lru_cache(_TEXTS)
 def kana_sound(key: str) -> str:
     """What a name sounds like, roughly, of its ``kana_key``: no voicing, no long vowels. Never evidence alone."""
     for foreign, common in _VU_ROW:
@@ -106,6 +113,7 @@ def kana_sound(key: str) -> str:
 _NOT_LETTERS = re.compile(r"[^A-Z0-9]+")
 
 
+@lru_cache(_TEXTS)
 def latin_key(name: str) -> str:
     """A name in Latin letters: capitals without accents, words parted by one space, apostrophes dropped."""
     if not name or _UNREADABLE.search(name):
@@ -115,6 +123,7 @@ def latin_key(name: str) -> str:
     return _NOT_LETTERS.sub(" ", letters).strip()
 
 
+@lru_cache(_TEXTS)
 def is_latin(name: str) -> bool:
     """Whether a name is written in Latin letters, wide ones too, wherever it was sent (foreign residents)."""
     text = unicodedata.normalize("NFKC", name).strip()
@@ -125,6 +134,7 @@ def is_latin(name: str) -> bool:
     )
 
 
+@lru_cache(_TEXTS)
 def baby_family(name: str) -> str | None:
     """The surname before a baby's stand-in (山田ベビー -> 山田, ベビー alone -> ""); None where there is none."""
     text = _SEPARATORS.sub("", unicodedata.normalize("NFKC", name)).upper()
@@ -152,6 +162,7 @@ _DATE = re.compile(r"(?P<year>\d{4})[年./\-](?P<month>\d{1,2})[月./\-]?(?:(?P<
 _PLAIN = re.compile(r"(?P<year>\d{4})(?P<month>\d\d)?(?P<day>\d\d)?(?:\d{2,6}(?:\.\d+)?)?(?:[+-]\d{4})?")
 
 
+@lru_cache(_TEXTS)
 def birth_day(text: str) -> str:
     """The day of a birth date or time, ``YYYYMMDD``; "" where it is no real day or a usual stand-in for none."""
     digits = text[:8]
@@ -193,6 +204,7 @@ def _known_part(year: int, month: str | None, day: str | None) -> str:
         return f"{year:04}{int(month):02}"
 
 
+@lru_cache(_TEXTS)
 def birth_as_written(text: str) -> str:
     """Like ``birth_date``, but eight digits that are no real day stay: a mistyped digit is still seven right ones."""
     known = birth_date(text)
@@ -219,6 +231,7 @@ _WITHOUT_SYMBOL = ("00", "39")  # national health insurance; late-stage elderly
 _WITHOUT_BRANCH = ("39",)  # the late-stage elderly's number is each person's own
 
 
+@lru_cache(_LATEST)
 def insurance_parts(insurance: Insurance) -> tuple[str, str, str, str] | None:
     """(insurer in eight digits, symbol, number, branch), compared as equal texts; None without insurer or number.
 
@@ -248,6 +261,7 @@ def insurance_key(insurance: Insurance) -> str:
     return f"{insurer}:{symbol}:{number}:{'' if insurer[:2] in _WITHOUT_BRANCH else branch}"
 
 
+@lru_cache(_TEXTS)
 def _compact(text: str) -> str:
     folded = unicodedata.normalize("NFKC", text).translate(_HIRAGANA_TO_KATAKANA)
     return _HYPHENS.sub("", _SEPARATORS.sub("", folded)).upper()
@@ -258,6 +272,7 @@ def _compact(text: str) -> str:
 _NOT_DIGITS = re.compile(r"\D+")
 
 
+@lru_cache(_LATEST)
 def telephone_key(text: str) -> str:
     """A telephone number as digits with its leading zero (+81 3 … = 03 …); "" where it is too short or one digit."""
     text = unicodedata.normalize("NFKC", text).strip()
@@ -281,6 +296,7 @@ _NUMBERS = re.compile(r"\d+")
 _AREA_WORDS = re.compile("(大字|小字|(?<=[市区町村])字)")
 
 
+@lru_cache(_LATEST)
 def address_parts(address: Address) -> tuple[str, str, str, str, tuple[str, ...]]:
     """(postal code, prefecture, city, what follows without numbers, numbers) of an address, parted or in one text.
 
@@ -296,6 +312,7 @@ def address_parts(address: Address) -> tuple[str, str, str, str, tuple[str, ...]
     return postal, prefecture, city, " ".join(re.sub(r"[\d\-]+", " ", rest).split()), numbers
 
 
+@lru_cache(_TEXTS)
 def _address_text(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).upper().translate(kanji_folding())
     text = _HYPHENS.sub("-", text) if _NUMBERS.search(text) else text

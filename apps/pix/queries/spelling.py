@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from apps.pix import matching
 from apps.pix.matching.normalisation import address_parts
@@ -20,11 +21,17 @@ _KATAKANA = {code: code + 0x60 for code in range(0x3041, 0x3097)} | str.maketran
     "ァィゥェォッャュョヮヵヶ", "アイウエオツヤユヨワカケ"
 )
 _SMALL_HIRAGANA = str.maketrans("ぁぃぅぇぉっゃゅょゎゕゖ", "アイウエオツヤユヨワカケ")
+_ONE_KANA = _KATAKANA | _SMALL_HIRAGANA
 
 
+# Names repeat, so their last spellings are remembered.
+_REMEMBERED = 1 << 16
+
+
+@lru_cache(_REMEMBERED)
 def spelled(text: str) -> str:
     """The one spelling of a text; "" where nothing of it can be compared."""
-    text = unicodedata.normalize("NFKC", text).upper().translate(_KATAKANA | _SMALL_HIRAGANA)
+    text = unicodedata.normalize("NFKC", text).upper().translate(_ONE_KANA)
     text = _GAPS.sub("", text).translate(matching.kanji_folding())
     if any("\u00c0" <= sign <= "\u024f" for sign in text):
         letters = unicodedata.normalize("NFD", text)
@@ -32,6 +39,7 @@ def spelled(text: str) -> str:
     return text
 
 
+@lru_cache(_REMEMBERED)
 def sound(spelling: str) -> str:
     """What a spelling sounds like, roughly: kana and Latin letters as one, kanji by the ones written for each other."""
     if re.fullmatch("[ァ-ヺ]+", spelling):

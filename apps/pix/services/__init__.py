@@ -2,7 +2,7 @@
 ``tell_encounter`` of their stays, ``find_patients`` finds them."""
 
 from apps.pix.services.encounters import tell_encounter
-from apps.pix.services.feeding import REMEMBERED, feed, feed_all, forget_old_messages
+from apps.pix.services.feeding import REMEMBERED, feed, forget_old_messages
 from apps.pix.services.finding import (
     cancel_search,
     continue_search,
@@ -25,6 +25,7 @@ from apps.pix.services.reviewing import (
     postpone,
     take_back,
 )
+from apps.pix.services.runs import feed_all
 
 __all__ = [
     "REMEMBERED",

@@ -11,26 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
-from django.db.models import Q
-
 from apps.pix.models import ReviewCase
-from apps.pix.services.pairs import places
+from hie.exchange.rows import fetch, listed, numbers
 
 State = ReviewCase.State
-_AT_ONCE = 200
 
 _DOUBTFUL = """
     SELECT d.first_id, d.second_id, d.score, d.rule, a.person_id, b.person_id
     FROM pix_matchdecision d JOIN pix_localidentifier a ON a.id = d.first_id
     JOIN pix_localidentifier b ON b.id = d.second_id
-    WHERE d.{side} IN ({ids}) AND a.person_id <> b.person_id
+    WHERE {side} AND a.person_id <> b.person_id
 """
 _APART = """
     SELECT a.person_id, b.person_id
     FROM pix_assertion s JOIN pix_localidentifier a ON a.id = s.first_id
     JOIN pix_localidentifier b ON b.id = s.second_id
-    WHERE s.{side} IN ({ids}) AND s.ended_at IS NULL AND NOT s.one_human
+    WHERE {side} AND s.ended_at IS NULL AND NOT s.one_human
 """
 
 
@@ -65,29 +61,32 @@ def follow(person_of: Mapping[int, int], at: datetime) -> None:
 def _doubts(charts: list[int]) -> dict[tuple[int, int], _Doubt]:
     """Two persons, the smaller id first -> the pair that speaks most for their being one."""
     found: dict[tuple[int, int], _Doubt] = {}
-    for first, second, score, rule, one, other in _of(_DOUBTFUL, charts):
+    for first, second, score, rule, one, other in _of("d", _DOUBTFUL, charts):
         persons = min(one, other), max(one, other)
         best = found.get(persons)
         if best is None or (-score, first, second) < (-best.score, best.first, best.second):
             found[persons] = _Doubt(first, second, score, rule)
     if found:
-        for one, other in _of(_APART, charts):
+        for one, other in _of("s", _APART, charts):
             found.pop((min(one, other), max(one, other)), None)
     return found
 
 
 def _waiting(charts: list[int]) -> Iterator[tuple[ReviewCase, tuple[int, int]]]:
     """The cases of these charts that wait, the longest first, each with its two persons."""
-    rows: dict[int, ReviewCase] = {}
-    for start in range(0, len(charts), _AT_ONCE):
-        some = charts[start : start + _AT_ONCE]
-        waiting = ReviewCase.objects.filter(
-            Q(first__in=some) | Q(second__in=some), state__in=(State.OPEN, State.POSTPONED)
-        )
-        rows |= {case.pk: case for case in waiting.select_related("first", "second")}
-    for case in sorted(rows.values(), key=lambda case: (case.opened_at, case.pk)):
+    known = [
+        pk for (pk,) in fetch(" UNION ".join(_WAITING.format(listed(each)) for each in _SIDES), [numbers(charts)] * 2)
+    ]
+    if not known:
+        return
+    waiting = ReviewCase.objects.filter(pk__in=known).select_related("first", "second")
+    for case in sorted(waiting, key=lambda case: (case.opened_at, case.pk)):
         persons = sorted((case.first.person_id, case.second.person_id))
         yield case, (persons[0], persons[1])
+
+
+_SIDES = ("first_id", "second_id")
+_WAITING = "SELECT id FROM pix_reviewcase WHERE {} AND state IN ('open', 'postponed')"
 
 
 def _open(doubt: _Doubt, before: ReviewCase | None, at: datetime) -> None:
@@ -108,11 +107,7 @@ def _open(doubt: _Doubt, before: ReviewCase | None, at: datetime) -> None:
     )
 
 
-def _of(sql: str, charts: list[int]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a statement with one of these charts on either side."""
-    with connection.cursor() as cursor:
-        for start in range(0, len(charts), _AT_ONCE):
-            some = charts[start : start + _AT_ONCE]
-            for side in ("first_id", "second_id"):
-                cursor.execute(sql.format(side=side, ids=places(some)), some)
-                yield from cursor.fetchall()
+def _of(table: str, sql: str, charts: list[int]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a statement with one of these charts on either side of a table."""
+    sides = [sql.format(side=listed(f"{table}.{side}_id")) for side in ("first", "second")]
+    yield from fetch(" UNION ALL ".join(sides), [numbers(charts)] * 2)

@@ -2,20 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 
 from apps.pix import matching
+from apps.pix.matching import Chart
 from apps.pix.models import LocalIdentifier
 from apps.pix.queries.spelling import address_key, sound, spelled, telephone_digits
+from hie.exchange import many
+from hie.exchange.rows import execute, fetch, listed, numbers
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.people import Address, Demographics, Insurance, NameParts, PersonName
 
 REPRESENTATIONS = ("ideographic", "phonetic", "alphabetic")
 # Longest text a column takes, by the field's name in a message.
 LONGEST = {"name": 120, "birth_date": 26, "sex": 1, "death_time": 26}
+
+# What a facility says of its patient, as columns of a chart's row.
+CONTENT = (
+    *(f"{each}_{part}" for each in REPRESENTATIONS for part in ("family", "given")),
+    "birth_date",
+    "sex",
+    "addresses",
+    "telephones",
+    "insurances",
+    "death_time",
+    "kanji_key",
+    "kana_key",
+)
+_JSON = ("addresses", "telephones", "insurances")
+# What matching and its services read of a row; the times are read where they are asked for.
+_READ = (
+    "id",
+    "authority_oid",
+    "value",
+    "type_code",
+    "facility_code",
+    "person_id",
+    "status",
+    "merged_into_id",
+    *CONTENT,
+)
+_SELECT = f"SELECT {', '.join(_READ)} FROM pix_localidentifier WHERE "  # noqa: S608 - constants
+_FIND = (
+    f"SELECT p.regional_id, {', '.join(f'l.{name}' for name in _READ)} FROM pix_localidentifier l"  # noqa: S608 - constants
+    " JOIN pix_person p ON p.id = l.person_id WHERE l.authority_oid = %s AND l.value = %s"
+)
+
+
+def read_rows(ids: Collection[int]) -> list[LocalIdentifier]:
+    """The charts with these ids."""
+    return [_row(each) for each in fetch(_SELECT + listed("id"), [numbers(ids)])] if ids else []
+
+
+def find_row(authority_oid: str, value: str) -> tuple[LocalIdentifier, str] | None:
+    """The chart with this number, merged ones too, and the regional id under which it stands."""
+    found = fetch(_FIND, [authority_oid, value])
+    return (_row(found[0][1:]), str(found[0][0])) if found else None
+
+
+def find_rows(authority_oid: str, values: Collection[str]) -> dict[str, LocalIdentifier]:
+    """The charts of one authority with these numbers, by number, merged ones too."""
+    found: dict[str, LocalIdentifier] = {}
+    listed_values = list(values)
+    for start in range(0, len(listed_values), _AT_ONCE):
+        some = listed_values[start : start + _AT_ONCE]
+        sql = f"{_SELECT}authority_oid = %s AND value IN ({', '.join(['%s'] * len(some))})"
+        found.update((row.value, row) for row in map(_row, fetch(sql, [authority_oid, *some])))
+    return found
+
+
+_AT_ONCE = 500
+
+
+def _row(values: tuple[Any, ...]) -> LocalIdentifier:
+    given = dict(zip(_READ, values, strict=True))
+    for name in _JSON:
+        if isinstance(given[name], str):
+            given[name] = json.loads(given[name])
+    return LocalIdentifier.from_db(DEFAULT_DB_ALIAS, _READ, list(given.values()))  # type: ignore[arg-type]
 
 
 def demographics_of(row: LocalIdentifier) -> Demographics:
@@ -58,13 +128,75 @@ def write_demographics(row: LocalIdentifier, told: Demographics) -> None:
         if getattr(told, field) or field in cleared:
             setattr(row, field, getattr(told, field))
     if told.addresses or "addresses" in cleared:
-        row.addresses = [asdict(each) for each in told.addresses]
+        row.addresses = [_as_dict(each, _ADDRESS) for each in told.addresses]
     if told.telephones or "telephones" in cleared:
         row.telephones = list(told.telephones)
     if told.insurances or "insurances" in cleared:
-        row.insurances = [asdict(each) for each in told.insurances]
-    chart = chart_of(row)
-    row.kanji_key, row.kana_key = chart.kanji, chart.kana
+        row.insurances = [_as_dict(each, _INSURANCE) for each in told.insurances]
+    ideographic, phonetic = row.ideographic_family + row.ideographic_given, row.phonetic_family + row.phonetic_given
+    row.kanji_key, row.kana_key = matching.kanji_key(ideographic), matching.kana_key(phonetic)
+
+
+_ADDRESS, _INSURANCE = (tuple(each.name for each in fields(kind)) for kind in (Address, Insurance))
+
+
+def _as_dict(value: Address | Insurance, names: tuple[str, ...]) -> dict[str, str]:
+    return {name: getattr(value, name) for name in names}
+
+
+def content_of(told: Demographics, chart: Chart) -> tuple[str, ...]:
+    """The columns ``CONTENT`` of a chart of which this is all that was told; JSON as text."""
+    name = told.name
+    return (
+        name.ideographic.family,
+        name.ideographic.given,
+        name.phonetic.family,
+        name.phonetic.given,
+        name.alphabetic.family,
+        name.alphabetic.given,
+        told.birth_date,
+        told.sex,
+        _json([_as_dict(each, _ADDRESS) for each in told.addresses]),
+        _json(list(told.telephones)),
+        _json([_as_dict(each, _INSURANCE) for each in told.insurances]),
+        told.death_time,
+        chart.kanji,
+        chart.kana,
+    )
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def content_now(row: LocalIdentifier) -> tuple[Any, ...]:
+    """The columns ``CONTENT`` as they stand in a row, saved or not, to be compared."""
+    return tuple(
+        list(value) if isinstance(value, list) else value for value in (getattr(row, name) for name in CONTENT)
+    )
+
+
+_UPDATE = (
+    f"UPDATE pix_localidentifier SET {', '.join(f'{name} = %s' for name in CONTENT)}, last_seen = %s WHERE id = %s"  # noqa: S608 - constants
+)
+
+
+def write_content(row: LocalIdentifier) -> None:
+    """Save what a facility says, and when it said so. The person is left alone: others may move the chart just now."""
+    values = [_json(value) if isinstance(value, list) else value for value in content_now(row)]
+    execute(_UPDATE, [*values, adapted(row.last_seen), row.pk])
+
+
+def write_seen(charts: Collection[int], at: Any) -> None:
+    """Save that these charts were told of again, with nothing new."""
+    if charts:
+        sql = f"UPDATE pix_localidentifier SET last_seen = %s WHERE {listed('id')}"  # noqa: S608 - constants
+        execute(sql, [adapted(at), numbers(charts)])
+
+
+def adapted(moment: datetime) -> Any:
+    """A time as the driver takes it."""
+    return connection.ops.adapt_datetimefield_value(moment)
 
 
 def search_fields(row: LocalIdentifier) -> tuple[object, ...]:
@@ -73,34 +205,51 @@ def search_fields(row: LocalIdentifier) -> tuple[object, ...]:
     return (*names, str(row.addresses), str(row.telephones))
 
 
-def write_search_keys(row: LocalIdentifier, *, anew: bool) -> None:
-    """Write the keys by which a saved chart is found (PDQ). anew: it has keys already, which are replaced.
+@dataclass(frozen=True, slots=True)
+class SearchKeys:
+    """The keys by which a chart is found (PDQ): rows of the three tables, without the chart."""
+
+    names: tuple[tuple[str, ...], ...]
+    telephones: tuple[tuple[str], ...]
+    addresses: tuple[tuple[str, ...], ...]
+
+    def rows(self, chart: int) -> tuple[tuple[many.Table, list[tuple[Any, ...]]], ...]:
+        """As rows of a chart, each table's with the table."""
+        listed = (self.names, self.telephones, self.addresses)
+        return tuple((table, [(chart, *key) for key in keys]) for table, keys in zip(SEARCHED, listed, strict=True))
+
+
+SEARCHED = tuple(
+    many.Table(name, (("record_id", "bigint"), *((column, "text") for column in columns.split())))
+    for name, columns in (
+        ("pix_namekey", "representation whole family given sound"),
+        ("pix_telephonekey", "number"),
+        ("pix_addresskey", "postal prefecture city place country"),
+    )
+)
+
+
+def search_keys_of(told: Demographics) -> SearchKeys:
+    """The search keys of what is told of a patient.
 
     A key holds at most 255 characters; an address that is longer is found by its beginning.
     """
-    told = demographics_of(row)
     names = []
     for each in REPRESENTATIONS:
         parts: NameParts = getattr(told.name, each)
         family, given = spelled(parts.family), spelled(parts.given)
         if family or given:
-            names.append((row.pk, each, family + given, family, given, sound(family + given)[:255]))
-    telephones = {(row.pk, telephone_digits(each)[:20]) for each in told.telephones}
-    addresses = {(row.pk, *_cut(address_key(each)), each.country[:20]) for each in told.addresses}
-    with connection.cursor() as cursor:
-        tables: tuple[tuple[str, str, list[Any]], ...] = (
-            ("pix_namekey", "record_id, representation, whole, family, given, sound", names),
-            ("pix_telephonekey", "record_id, number", sorted(telephones)),
-            ("pix_addresskey", "record_id, postal, prefecture, city, place, country", sorted(addresses)),
-        )
-        for table, columns, keys in tables:
-            if anew:
-                cursor.execute(f"DELETE FROM {table} WHERE record_id = %s", [row.pk])  # noqa: S608 - a constant
-            if keys:
-                marks = ", ".join(["%s"] * (columns.count(",") + 1))
-                rows = ", ".join([f"({marks})"] * len(keys))
-                insert = f"INSERT INTO {table} ({columns}) VALUES {rows}"  # noqa: S608 - constants and marks
-                cursor.execute(insert, [value for key in keys for value in key])
+            names.append((each, family + given, family, given, sound(family + given)[:255]))
+    telephones = sorted({(telephone_digits(each)[:20],) for each in told.telephones})
+    addresses = sorted({(*_cut(address_key(each)), each.country[:20]) for each in told.addresses})
+    return SearchKeys(tuple(names), tuple(telephones), tuple(addresses))
+
+
+def write_search_keys(row: LocalIdentifier) -> None:
+    """Write the search keys of a saved chart anew."""
+    for table in SEARCHED:
+        execute(f"DELETE FROM {table.name} WHERE record_id = %s", [row.pk])  # noqa: S608 - a constant
+    many.insert(*search_keys_of(demographics_of(row)).rows(row.pk))
 
 
 _LONGEST_ADDRESS = (20, 40, 120, 255)

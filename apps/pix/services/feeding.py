@@ -8,26 +8,32 @@ of unknown numbers. Locations in errors are free of dialect: ``identifier``, ``i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Collection
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.utils import timezone
 
-from apps.ids.rules import NationalNumber, detect_national_number
-from apps.network import queries as network
 from apps.pix.models import Assertion, Encounter, FeedMessage, LinkEvent, LocalIdentifier
 from apps.pix.queries import regional_id_of
-from apps.pix.services import linking
+from apps.pix.services import intake, linking, versions
 from apps.pix.services.charts import (
+    adapted,
     chart_of,
-    check_lengths,
+    content_now,
+    find_row,
     search_fields,
+    write_content,
     write_demographics,
     write_search_keys,
+    write_seen,
 )
+from apps.pix.services.checking import check
 from apps.pix.services.linking import Cause
+from hie.exchange.rows import fetch
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import Identifier
 from hie.values.patients import FeedEvent, FeedOutcome, PatientFeed
@@ -35,7 +41,6 @@ from hie.values.people import Demographics
 
 # How long a carried-out message is known again. A sender repeats after minutes, at most after a weekend's outage.
 REMEMBERED = timedelta(days=30)
-LONGEST_IDENTIFIER = 64
 
 ACTIVE, MERGED = LocalIdentifier.Status.ACTIVE, LocalIdentifier.Status.MERGED
 
@@ -50,52 +55,21 @@ def feed(feed: PatientFeed, facility_code: str, *, sender: str = "") -> FeedOutc
     Raises ExchangeError: REQUIRED_MISSING, WRONG_DATA_TYPE, UNKNOWN_DOMAIN, NATIONAL_NUMBER, UNKNOWN_KEY,
     MERGE_REFUSED, DUPLICATE_KEY; nothing is changed then.
     """
-    checked = _check(feed, facility_code)
+    checked, now = check(feed, facility_code), timezone.now()
     with transaction.atomic():
-        return _carry_out(checked, facility_code, sender or facility_code, timezone.now())
+        if not remember(feed.message_id, content_of_message(checked), sender or facility_code, now):
+            regional_id = regional_id_of(checked.identifiers[0]) or ""
+            return FeedOutcome(
+                checked.identifiers, checked.prior_identifiers, regional_id, repeated=True, warnings=checked.warnings
+            )
+        return carry_out(checked, Cause(facility_code, feed.message_id, now))
 
 
-def feed_all(
-    feeds: Sequence[PatientFeed], facility_code: str, *, sender: str = ""
-) -> list[FeedOutcome | ExchangeError]:
-    """Carry out many events of one facility in one database transaction, in their order, as ``feed`` would one by one.
-
-    The answer has one place for each event: its outcome, or the error for which nothing of it was done; the others are
-    done all the same. What stops them all (a database that is busy) is raised, and nothing is done.
-    """
-    outcomes: list[FeedOutcome | ExchangeError] = []
-    with transaction.atomic():
-        for each in feeds:
-            try:
-                checked = _check(each, facility_code)
-                with transaction.atomic():
-                    outcomes.append(_carry_out(checked, facility_code, sender or facility_code, timezone.now()))
-            except ExchangeError as error:
-                outcomes.append(error)
-    return outcomes
-
-
-def _check(feed: PatientFeed, facility_code: str) -> PatientFeed:
-    """The feed with its identifiers complete and every warning; what needs no look into the index is refused here."""
-    facility = network.facility(facility_code)
-    if facility is None:
-        raise ExchangeError(Reason.CALLER_NOT_ENTITLED, "The sender's facility does not belong to this network.")
-    domains = _Domains(facility)
-    identifiers, warnings = domains.own(feed.identifiers, "identifier")
-    prior, prior_warnings = domains.own(feed.prior_identifiers, "prior identifier")
-    check_lengths(feed.demographics)
-    warnings += prior_warnings + _refuse_national_numbers(feed)
-    return replace(feed, identifiers=identifiers, prior_identifiers=prior, warnings=tuple(warnings) + feed.warnings)
-
-
-def _carry_out(feed: PatientFeed, facility_code: str, sender: str, now: datetime) -> FeedOutcome:
-    """Do what a checked feed says, in the caller's database transaction."""
-    outcome = FeedOutcome(feed.identifiers, feed.prior_identifiers, warnings=feed.warnings)
-    if not _remember(feed, sender, now):
-        return replace(outcome, repeated=True, regional_id=regional_id_of(feed.identifiers[0]) or "")
+def carry_out(feed: PatientFeed, cause: Cause) -> FeedOutcome:
+    """Do what a checked feed says, which is new, in the caller's database transaction."""
     linking.lock(f"{each.oid}|{each.value}" for each in feed.identifiers + feed.prior_identifiers)
-    done = _VERBS[feed.event](feed, Cause(facility_code, feed.message_id, now))
-    return replace(outcome, regional_id=done.regional_id, subsumed=done.subsumed)
+    done = _VERBS[feed.event](feed, cause)
+    return FeedOutcome(feed.identifiers, feed.prior_identifiers, done.regional_id, done.subsumed, False, feed.warnings)
 
 
 def forget_old_messages(now: datetime | None = None) -> int:
@@ -104,119 +78,37 @@ def forget_old_messages(now: datetime | None = None) -> int:
     return FeedMessage.objects.filter(received_at__lt=before).delete()[0]
 
 
-# --- whose identifiers
-
-
-@dataclass(frozen=True, slots=True)
-class _Domains:
-    """The domains of one facility: which identifiers of its message are its own to tell of."""
-
-    facility: network.Facility
-
-    def own(self, identifiers: tuple[Identifier, ...], location: str) -> tuple[tuple[Identifier, ...], list[str]]:
-        """The facility's own identifiers, complete, and a warning for each that was left out.
-
-        An identifier of another facility is refused. One of the affinity domain, or of a domain that this network
-        does not know (an insurer's number), is left out where an own one stands beside it, else refused.
-        """
-        found: list[Identifier] = []
-        left_out: list[ExchangeError] = []
-        for identifier in identifiers:
-            try:
-                found.append(self._complete(identifier, location))
-            except ExchangeError as error:
-                if not _is_stranger(identifier):
-                    raise
-                left_out.append(error)
-        if left_out and not found:
-            raise left_out[0]
-        return tuple(dict.fromkeys(found)), [
-            f"A repetition of the {location} was left out: {error.detail}" for error in left_out
-        ]
-
-    def _complete(self, identifier: Identifier, location: str) -> Identifier:
-        value = self.facility.patient_ids.comparable(identifier.value)
-        if not value:
-            raise ExchangeError(Reason.REQUIRED_MISSING, f"The {location} has no value.", location)
-        if len(value) > LONGEST_IDENTIFIER:
-            raise ExchangeError(
-                Reason.WRONG_DATA_TYPE, f"The {location} has at most {LONGEST_IDENTIFIER} characters.", location
-            )
-        if not identifier.assigning_authority:
-            return replace(identifier, value=value, assigning_authority=self.facility.authority)
-        authority = network.authority(identifier.oid or identifier.assigning_authority.namespace)
-        owner = network.facility_of_authority(authority.oid) if authority else None
-        if authority is None or owner is None or owner.code != self.facility.code:
-            raise ExchangeError(
-                Reason.UNKNOWN_DOMAIN,
-                f"The assigning authority of the {location} is not one that this sender may tell of.",
-                f"{location}.authority",
-            )
-        return replace(identifier, value=value, assigning_authority=authority)
-
-
-def _is_stranger(identifier: Identifier) -> bool:
-    """Whether the identifier is of no facility of this network: of the affinity domain or of a foreign domain."""
-    if not identifier.assigning_authority or not identifier.value.strip():
-        return False
-    authority = network.authority(identifier.oid or identifier.assigning_authority.namespace)
-    return authority is None or network.facility_of_authority(authority.oid) is None
-
-
-def _refuse_national_numbers(feed: PatientFeed) -> list[str]:
-    """Refuse a message that carries My Number or a resident record code; warn where one is only possible."""
-    found = [each for each in map(_suspect, _texts(feed)) if each is not None]
-    for each in found:
-        if each.refused:
-            raise ExchangeError(
-                Reason.NATIONAL_NUMBER,
-                f"The {each.field.split(' ')[0]} carries a number that looks like a {each.kind}, which medicine must"
-                " not keep; send the message without it.",
-                each.field.split(" ")[0],
-            )
-    return [f"The {each.field.split(' ')[0]} has the form of a {each.kind}; please check it." for each in found]
-
-
-def _suspect(field_and_text: tuple[str, str]) -> NationalNumber | None:
-    field, text = field_and_text
-    return detect_national_number(text, field)
-
-
-def _texts(feed: PatientFeed) -> Iterable[tuple[str, str]]:
-    """(field, text) of everything that a number could hide in; only text long enough to hold one."""
-    for identifier in feed.identifiers + feed.prior_identifiers:
-        yield f"identifier {identifier.type_code} {identifier.assigning_authority.namespace}", identifier.value
-    told = feed.demographics
-    for name in (told.name.ideographic, told.name.phonetic, told.name.alphabetic):
-        yield "name", name.text
-    for address in told.addresses:
-        yield "address", " ".join((address.prefecture, address.city, address.street, address.text))
-    for telephone in told.telephones:
-        yield "telephone", telephone
-
-
-def _remember(feed: PatientFeed, sender: str, now: datetime) -> bool:
-    """Whether this message is new; it is known from now on."""
-    cleared = sorted(feed.demographics.cleared)
-    content = repr((replace(feed, warnings=(), demographics=_uncleared(feed.demographics)), cleared))
-    return remember(feed.message_id, content, sender, now)
-
-
-def _uncleared(told: Demographics) -> Demographics:
-    return replace(told, cleared=frozenset())  # a set has no order of its own
+def content_of_message(feed: PatientFeed) -> str:
+    """What makes a message another one under the same id."""
+    if not feed.message_id:
+        return ""
+    told = replace(feed.demographics, cleared=frozenset())  # a set has no order of its own
+    return repr((replace(feed, warnings=(), demographics=told), sorted(feed.demographics.cleared)))
 
 
 def remember(message_id: str, content: str, sender: str, now: datetime) -> bool:
     """Whether a sender's message with this id and content is new; it is known from now on. Without an id it is new."""
-    if not message_id:
-        return True
-    key = hashlib.sha256(f"{sender}|{message_id}|{content}".encode()).hexdigest()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO pix_feedmessage (key, received_at) VALUES (%s, %s) ON CONFLICT (key) DO NOTHING",
-            [key, connection.ops.adapt_datetimefield_value(now)],
-        )
-        return cursor.rowcount == 1
+    return not message_id or bool(remember_all([message_key(message_id, content, sender)], now))
+
+
+def message_key(message_id: str, content: str, sender: str) -> str:
+    """SHA-256 by which a carried-out message is known again, hex."""
+    return hashlib.sha256(f"{sender}|{message_id}|{content}".encode()).hexdigest()
+
+
+def remember_all(keys: Collection[str], now: datetime) -> set[str]:
+    """Those of the messages that are new; all of them are known from now on."""
+    if connection.vendor == "postgresql":
+        found = fetch(_REMEMBER.format("unnest(%s::text[]) AS given (value)"), [adapted(now), sorted(keys)])
+    else:
+        found = fetch(_REMEMBER.format("json_each(%s)"), [adapted(now), json.dumps(sorted(keys))])
+    return {key for (key,) in found}
+
+
+_REMEMBER = (
+    "INSERT INTO pix_feedmessage (received_at, key) SELECT %s, value FROM {} WHERE 1 = 1"
+    " ON CONFLICT (key) DO NOTHING RETURNING key"
+)
 
 
 # --- the verbs
@@ -230,60 +122,54 @@ class _Done:
 
 def _register(feed: PatientFeed, cause: Cause) -> _Done:
     """A01 A04 A05 A08 A28 A31: every number of the message gets what is told; numbers sent together are one human."""
-    rows = [_register_one(identifier, feed.demographics, cause) for identifier in feed.identifiers]
-    for other in rows[1:]:
-        linking.state(rows[0], other, Assertion.Basis.ONE_MESSAGE, cause)
-    return _Done(_regional(rows[0]))
+    regional_ids = [_register_one(identifier, feed.demographics, cause) for identifier in feed.identifiers]
+    if len(regional_ids) == 1:
+        return _Done(regional_ids[0])
+    first, *others = (row for row in map(_row, feed.identifiers) if row is not None)
+    for other in others:
+        linking.state(first, other, Assertion.Basis.ONE_MESSAGE, cause)
+    return _Done(_regional(first))
 
 
-def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> LocalIdentifier:
-    row = _row(identifier)
-    if row is None:
-        row = LocalIdentifier(
-            authority_oid=identifier.oid,
-            value=identifier.value,
-            type_code=identifier.type_code[:5],
-            facility_code=cause.facility_code,
-            last_seen=cause.at,
-        )
-        write_demographics(row, told)
-        linking.enter(row, cause)
-        write_search_keys(row, anew=False)
-        return row
+def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> str:
+    """The regional id under which the number stands when this is done."""
+    found = find_row(identifier.oid, identifier.value)
+    if found is not None:
+        row, regional_id = found
+        return _regional(row) if update(row, told, cause) else regional_id
+    scorer = versions.in_force()
+    new = intake.prepare(identifier, told, cause, scorer.version.kinds)
+    linking.lock_keys(new.keys)
+    return intake.take([new], scorer, alone=False)[new.id]
+
+
+def update(row: LocalIdentifier, told: Demographics, cause: Cause) -> bool:
+    """Save what is told of a chart that is known; whether anything of it is new. Raises UNKNOWN_KEY of a merged one."""
+    if not changes(row, told):
+        write_seen([row.pk], cause.at)
+        return False
+    before, searched_before = chart_of(row), search_fields(row)
+    write_demographics(row, told)
+    row.last_seen = cause.at
+    write_content(row)
+    if search_fields(row) != searched_before:
+        write_search_keys(row)
+    if chart_of(row) != before:
+        linking.reconsider(row, cause)
+    return True
+
+
+def changes(row: LocalIdentifier, told: Demographics) -> bool:
+    """Whether what is told of a chart differs from what is known of it. Raises UNKNOWN_KEY of one merged away."""
     if row.status == MERGED:
         raise ExchangeError(
             Reason.UNKNOWN_KEY,
             "The identifier was merged into another; send the surviving identifier.",
             "identifier",
         )
-    before, searched_before = chart_of(row), search_fields(row)
-    write_demographics(row, told)
-    row.last_seen = cause.at
-    row.save(update_fields=_TOLD)
-    if search_fields(row) != searched_before:
-        write_search_keys(row, anew=True)
-    if chart_of(row) != before:
-        linking.reconsider(row, cause)
-    return row
-
-
-# The columns that a feed writes; the person is not among them, for others may move the chart at the same moment.
-_TOLD = [
-    field.name
-    for field in LocalIdentifier._meta.concrete_fields
-    if field.name
-    not in (
-        "id",
-        "authority_oid",
-        "value",
-        "type_code",
-        "facility_code",
-        "person",
-        "status",
-        "merged_into",
-        "first_seen",
-    )
-]
+    now = copy(row)
+    write_demographics(now, told)
+    return content_now(now) != content_now(row)
 
 
 def _merge(feed: PatientFeed, cause: Cause) -> _Done:
@@ -400,20 +286,18 @@ def _rename(row: LocalIdentifier, target: Identifier, cause: Cause) -> _Done:
     return _Done(_regional(row))
 
 
-_ROW = "SELECT * FROM pix_localidentifier WHERE authority_oid = %s AND value = %s"
 _REGIONAL = "SELECT regional_id FROM pix_person WHERE id = %s"
 
 
 def _row(identifier: Identifier) -> LocalIdentifier | None:
-    """The chart with this number, merged ones too. Plain SQL, for it runs with every feed."""
-    return next(iter(LocalIdentifier.objects.raw(_ROW, [identifier.oid, identifier.value])), None)
+    """The chart with this number, merged ones too."""
+    found = find_row(identifier.oid, identifier.value)
+    return found[0] if found else None
 
 
 def _regional(row: LocalIdentifier) -> str:
     """The regional id under which a chart stands now."""
-    with connection.cursor() as cursor:
-        cursor.execute(_REGIONAL, [row.person_id])
-        return str(cursor.fetchone()[0])
+    return str(fetch(_REGIONAL, [row.person_id])[0][0])
 
 
 _VERBS = {

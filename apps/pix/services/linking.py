@@ -30,6 +30,7 @@ from apps.pix.models import (
 from apps.pix.services import cases, pairs, versions
 from apps.pix.services.charts import chart_of
 from apps.pix.services.pairs import DatabaseStore
+from hie.exchange.rows import fetch
 from hie.values.identifiers import AssigningAuthority, Identifier
 
 Kind = LinkEvent.Kind
@@ -50,49 +51,63 @@ class Cause:
 
 
 def lock(names: Iterable[str]) -> None:
-    """Let nobody else work on these names (identifiers) until the transaction ends.
+    """Let nobody else work on these names (identifiers) until the transaction ends, nor on the whole index.
 
-    PostgreSQL: advisory locks on a hash of each, in one order so that two workers never wait for each other.
-    SQLite has one writer at a time and needs none.
+    PostgreSQL: advisory locks on a hash of each, in one order so that two workers never wait for each other, after a
+    shared one that keeps ``lock_all`` waiting. SQLite has one writer at a time and needs none.
     """
-    _lock(_lock_number(name) for name in names)
+    if connection.vendor == "postgresql":
+        fetch(_LOCK_SHARED, [_EVERYTHING, sorted({_lock_number(name) for name in names})])
 
 
-def _lock(numbers: Iterable[int]) -> None:
-    if connection.vendor != "postgresql":
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [sorted(set(numbers))]
-        )
+def lock_all() -> None:
+    """Let nobody else work on the index until the transaction ends: for many charts, in place of the other locks."""
+    if connection.vendor == "postgresql":
+        fetch("SELECT pg_advisory_xact_lock(%s::bigint)", [_EVERYTHING])
+
+
+def lock_keys(keys: Iterable[int]) -> None:
+    """Let nobody else decide a chart with one of these candidate keys until the transaction ends."""
+    if connection.vendor == "postgresql":
+        fetch(_LOCK, [sorted(set(keys))])
+
+
+def lock_persons_of(charts: Collection[int]) -> set[int]:
+    """Let nobody else move charts of the persons under whom these charts stand until the transaction ends.
+
+    Returns the persons. A chart may have moved while we waited, so its person has to be read again.
+    """
+    if not charts or connection.vendor != "postgresql":
+        return set()
+    return {person for (person,) in fetch(_LOCK_PERSONS, [list(charts)])}
+
+
+_LOCK = "SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
+_LOCK_SHARED = (
+    "SELECT pg_advisory_xact_lock_shared(%s::bigint) UNION ALL"
+    " SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number"
+)
+_LOCK_PERSONS = (
+    "SELECT id FROM pix_person WHERE id IN (SELECT person_id FROM pix_localidentifier WHERE id = ANY(%s::bigint[]))"
+    " ORDER BY id FOR UPDATE"
+)
 
 
 def _lock_number(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def enter(row: LocalIdentifier, cause: Cause) -> None:
-    """Save a chart that is new, under the person whom it belongs to or a new one."""
-    row.person_id = 0  # nobody yet: ``_settle`` decides within this transaction, at whose end the database looks
-    scorer = versions.in_force()
-    chart = chart_of(row)
-    keys = set(matching.keys(chart, scorer.version.kinds))
-    _lock(keys)
-    decided = _decide(chart, scorer)
-    row.save()
-    pairs.write_keys(row.pk, keys)
-    pairs.write_decisions(row.pk, decided, anew=False)
-    _settle({row.pk, *_linked(decided)}, row, cause)
+_EVERYTHING = _lock_number("the whole index")
 
 
 def reconsider(row: LocalIdentifier, cause: Cause) -> None:
     """Decide anew a saved chart whose content has changed, or that another version of the rules has to decide."""
     scorer = versions.in_force()
     keys, stale = set(matching.keys(chart_of(row), scorer.version.kinds)), pairs.keys_of(row.pk)
-    _lock(keys | stale)
+    lock_keys(keys | stale)
     if keys != stale:
         pairs.write_keys(row.pk, keys, stale)
-    _settle({row.pk, *_decide_anew(row, scorer)}, row, cause)
+    settle_charts({row.pk, *_decide_anew(row, scorer)}, row, cause)
 
 
 def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause) -> None:
@@ -107,14 +122,14 @@ def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Ca
         write_statement(first, second, basis, cause, one_human=True)
     linked: set[int] = set()
     if basis == Assertion.Basis.MERGE:
-        _lock(pairs.keys_of(second.pk))
+        lock_keys(pairs.keys_of(second.pk))
         linked = _decide_anew(second, versions.in_force())  # that it is merged away counts
     settle(first, second, cause, besides=linked)
 
 
 def settle(first: LocalIdentifier, second: LocalIdentifier, cause: Cause, *, besides: Collection[int] = ()) -> None:
     """Make the persons follow after something was stated of two charts; the first one's person survives."""
-    _settle({first.pk, second.pk, *besides}, second, cause, survivor=first)
+    settle_charts({first.pk, second.pk, *besides}, second, cause, survivor=first)
 
 
 def write_statement(
@@ -214,31 +229,34 @@ def _linked(decided: dict[int, Decision]) -> set[int]:
 # --- settle: from groups to persons
 
 
-def _settle(
+def settle_charts(
     charts: set[int], changed: LocalIdentifier, cause: Cause, *, survivor: LocalIdentifier | None = None
-) -> None:
+) -> tuple[set[int], set[int]]:
     """Group everything that is tied to these charts and make the persons follow.
 
     survivor: the chart whose person survives where persons join; else the oldest person does. Both rows know their
-    person afterwards.
+    person afterwards. Returns the charts that were looked at, and the persons under whom they stood or stand.
     """
-    store, found = _locked_component(charts)
+    scorer = versions.in_force()
+    store, found = _locked_component(charts, scorer)
+    persons = {store.rows[chart].person_id for chart in found.charts} - {0}
     for each in (changed, survivor):
         if each is not None:
             each.person_id = store.rows[each.pk].person_id
             store.rows[each.pk] = each
-    _follow(_Change(store, found, changed, cause), survivor.person_id if survivor else None)
-    cases.follow({chart: store.rows[chart].person_id for chart in found.charts}, cause.at)
+    _follow(_Change(store, found, changed, cause, scorer), survivor.person_id if survivor else None)
+    person_of = {chart: store.rows[chart].person_id for chart in found.charts}
+    cases.follow(person_of, cause.at)
+    return set(person_of), persons | set(person_of.values())
 
 
-def _locked_component(charts: set[int]) -> tuple[DatabaseStore, Regrouped]:
+def _locked_component(charts: set[int], scorer: Scorer) -> tuple[DatabaseStore, Regrouped]:
     """All charts that anything ties to these, grouped; nobody else changes their persons now.
 
     Read, lock the persons found, and read again until nothing new turns up: what was read before a lock was granted
     may have changed while waiting for it.
     """
-    wanted, locked = set(charts), set[int]()
-    scorer = versions.in_force()
+    wanted, locked = set(charts), lock_persons_of(charts)
     while True:
         store = DatabaseStore()
         found = matching.regroup(wanted, store, scorer)
@@ -249,7 +267,7 @@ def _locked_component(charts: set[int]) -> tuple[DatabaseStore, Regrouped]:
         elif concerned <= locked or connection.vendor != "postgresql":
             return store, found
         else:
-            list(Person.objects.select_for_update().filter(pk__in=concerned).order_by("pk").values_list("pk"))
+            fetch("SELECT id FROM pix_person WHERE id = ANY(%s::bigint[]) ORDER BY id FOR UPDATE", [list(concerned)])
             locked |= concerned
 
 
@@ -261,6 +279,7 @@ class _Change:
     found: Regrouped
     changed: LocalIdentifier
     cause: Cause
+    scorer: Scorer
 
     @property
     def rows(self) -> dict[int, LocalIdentifier]:
@@ -316,8 +335,8 @@ def _move(change: _Change, group: Group, target: int, staying: frozenset[int]) -
         elsewhere.append(row.pk)
         if row.status == LocalIdentifier.Status.MERGED:
             continue
-        tie = _tie_of(group, chart)
-        rule, evidence = _reasons(change, chart, tie)
+        tie = tie_of(group, chart)
+        rule, evidence = reasons(change.store, change.found, chart, tie, change.cause, change.scorer)
         kind = _kind(previous, target, staying, tie)
         events.append(_event(row, kind, change.cause, target, previous or None, rule=rule, evidence=evidence))
         if previous and previous not in staying:
@@ -329,7 +348,7 @@ def _move(change: _Change, group: Group, target: int, staying: frozenset[int]) -
         _tell_moved(charts, previous, target)
 
 
-def _tie_of(group: Group, chart: int) -> Tie | None:
+def tie_of(group: Group, chart: int) -> Tie | None:
     """What ties a chart to its group best; None where it stands alone."""
     ties = [tie for tie in group.ties if chart in (tie.first, tie.second)]
     return max(ties, key=lambda tie: (tie.stated, tie.strength, -tie.first, -tie.second), default=None)
@@ -343,22 +362,25 @@ def _kind(previous: int, target: int, staying: frozenset[int], tie: Tie | None) 
     return Kind.LINKED if tie and staying else Kind.UNLINKED
 
 
-def _reasons(change: _Change, chart: int, tie: Tie | None) -> tuple[str, dict[str, object]]:
+def reasons(
+    store: DatabaseStore, found: Regrouped, chart: int, tie: Tie | None, cause: Cause, scorer: Scorer
+) -> tuple[str, dict[str, object]]:
     """(rule, evidence) of an event: what a clerk decided, what was stated, or what the machine found, field by field.
 
-    fields: ``[field, level, bits]`` of each field that said something.
+    fields: ``[field, level, bits]`` of each field that said something. scorer: of the version in force.
     """
-    cause = change.cause
     by: dict[str, object] = {"by": cause.by} if cause.by else {}
     if tie is None:
         return cause.rule, by
     pair = tie.first, tie.second
     other = tie.second if tie.first == chart else tie.first
     if tie.stated:
-        return cause.rule or change.store.bases[pair], {"chart": other} | by
-    decision = change.found.decisions[pair]
-    scorer, verdict = versions.scorer_of(decision.version), decision.verdict
-    explained = matching.explain(scorer, change.found.charts[pair[0]], change.found.charts[pair[1]], verdict)
+        return cause.rule or store.bases[pair], {"chart": other} | by
+    decision = found.decisions[pair]
+    if scorer.version.name != decision.version:
+        scorer = versions.scorer_of(decision.version)
+    verdict = decision.verdict
+    explained = matching.explain(scorer, found.charts[pair[0]], found.charts[pair[1]], verdict)
     evidence: dict[str, object] = {
         "chart": other,
         "rules": decision.version,

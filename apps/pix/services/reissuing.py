@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from apps.ids import services as ids
 from apps.pix.models import LinkEvent, LocalIdentifier, Person, persons_joined
+from apps.pix.services import linking
 
 LONGEST_REASON = 200
 
@@ -29,6 +30,7 @@ def reissue(regional_id: str, *, reason: str, by: str) -> str:
     """
     if not reason.strip():
         raise ValueError("A new regional id needs a reason.")
+    linking.lock(())
     person = Person.objects.select_for_update().filter(regional__value=regional_id).first()
     if person is None or person.status != Person.Status.ACTIVE:
         raise NotActiveError("This person is not active any more.")

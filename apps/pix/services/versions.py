@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from apps.pix import matching
 from apps.pix.matching import Chart, Decision, Outcome, RuleVersion, Scorer
 from apps.pix.models import MatchRules
+from hie.exchange.rows import fetch
 
 _IN_FORCE = "SELECT id, name FROM pix_matchrules WHERE in_force"
 # Versions never change, so a scorer once made is right for good. There are few of them.
@@ -18,13 +19,11 @@ _scorers: dict[tuple[int, str], Scorer] = {}
 
 def in_force() -> Scorer:
     """The version by which charts are decided now; the shipped one where none was adopted yet."""
-    with connection.cursor() as cursor:
-        cursor.execute(_IN_FORCE)
-        found = cursor.fetchone()
-    if found is None:
+    found = fetch(_IN_FORCE, [])
+    if not found:
         row = load_defaults()
-        found = (row.pk, row.name)
-    return _scorer(*found)
+        return _scorer(row.pk, row.name)
+    return _scorer(*found[0])
 
 
 def scorer_of(name: str) -> Scorer:

@@ -1,0 +1,121 @@
+"""What a feed has to be before it is carried out: of the facility's own domains, of a length that columns take, and
+without a national number. None of it needs a look into the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from apps.ids.rules import NationalNumber, detect_national_number
+from apps.network import queries as network
+from apps.pix.services.charts import check_lengths
+from hie.values.errors import ExchangeError, Reason
+from hie.values.identifiers import Identifier
+from hie.values.patients import PatientFeed
+
+LONGEST_IDENTIFIER = 64
+
+
+def check(feed: PatientFeed, facility_code: str) -> PatientFeed:
+    """The feed with its identifiers complete and every warning; what needs no look into the index is refused here."""
+    facility = network.facility(facility_code)
+    if facility is None:
+        raise ExchangeError(Reason.CALLER_NOT_ENTITLED, "The sender's facility does not belong to this network.")
+    domains = _Domains(facility)
+    identifiers, warnings = domains.own(feed.identifiers, "identifier")
+    prior, prior_warnings = domains.own(feed.prior_identifiers, "prior identifier")
+    check_lengths(feed.demographics)
+    warnings += prior_warnings + _refuse_national_numbers(feed)
+    return replace(feed, identifiers=identifiers, prior_identifiers=prior, warnings=tuple(warnings) + feed.warnings)
+
+
+# --- whose identifiers
+
+
+@dataclass(frozen=True, slots=True)
+class _Domains:
+    """The domains of one facility: which identifiers of its message are its own to tell of."""
+
+    facility: network.Facility
+
+    def own(self, identifiers: tuple[Identifier, ...], location: str) -> tuple[tuple[Identifier, ...], list[str]]:
+        """The facility's own identifiers, complete, and a warning for each that was left out.
+
+        An identifier of another facility is refused. One of the affinity domain, or of a domain that this network
+        does not know (an insurer's number), is left out where an own one stands beside it, else refused.
+        """
+        found: list[Identifier] = []
+        left_out: list[ExchangeError] = []
+        for identifier in identifiers:
+            try:
+                found.append(self._complete(identifier, location))
+            except ExchangeError as error:
+                if not _is_stranger(identifier):
+                    raise
+                left_out.append(error)
+        if left_out and not found:
+            raise left_out[0]
+        return tuple(dict.fromkeys(found)), [
+            f"A repetition of the {location} was left out: {error.detail}" for error in left_out
+        ]
+
+    def _complete(self, identifier: Identifier, location: str) -> Identifier:
+        value = self.facility.patient_ids.comparable(identifier.value)
+        if not value:
+            raise ExchangeError(Reason.REQUIRED_MISSING, f"The {location} has no value.", location)
+        if len(value) > LONGEST_IDENTIFIER:
+            raise ExchangeError(
+                Reason.WRONG_DATA_TYPE, f"The {location} has at most {LONGEST_IDENTIFIER} characters.", location
+            )
+        if not identifier.assigning_authority:
+            return replace(identifier, value=value, assigning_authority=self.facility.authority)
+        authority = network.authority(identifier.oid or identifier.assigning_authority.namespace)
+        owner = network.facility_of_authority(authority.oid) if authority else None
+        if authority is None or owner is None or owner.code != self.facility.code:
+            raise ExchangeError(
+                Reason.UNKNOWN_DOMAIN,
+                f"The assigning authority of the {location} is not one that this sender may tell of.",
+                f"{location}.authority",
+            )
+        return replace(identifier, value=value, assigning_authority=authority)
+
+
+def _is_stranger(identifier: Identifier) -> bool:
+    """Whether the identifier is of no facility of this network: of the affinity domain or of a foreign domain."""
+    if not identifier.assigning_authority or not identifier.value.strip():
+        return False
+    authority = network.authority(identifier.oid or identifier.assigning_authority.namespace)
+    return authority is None or network.facility_of_authority(authority.oid) is None
+
+
+def _refuse_national_numbers(feed: PatientFeed) -> list[str]:
+    """Refuse a message that carries My Number or a resident record code; warn where one is only possible."""
+    found = [each for each in map(_suspect, _texts(feed)) if each is not None]
+    for each in found:
+        if each.refused:
+            raise ExchangeError(
+                Reason.NATIONAL_NUMBER,
+                f"The {each.field.split(' ')[0]} carries a number that looks like a {each.kind}, which medicine must"
+                " not keep; send the message without it.",
+                each.field.split(" ")[0],
+            )
+    return [f"The {each.field.split(' ')[0]} has the form of a {each.kind}; please check it." for each in found]
+
+
+def _suspect(field_and_text: tuple[str, str]) -> NationalNumber | None:
+    field, text = field_and_text
+    return detect_national_number(text, field)
+
+
+def _texts(feed: PatientFeed) -> Iterable[tuple[str, str]]:
+    """(field, text) of everything that a number could hide in; only text long enough to hold one."""
+    for identifier in feed.identifiers + feed.prior_identifiers:
+        yield f"identifier {identifier.type_code} {identifier.assigning_authority.namespace}", identifier.value
+    told = feed.demographics
+    for name in (told.name.ideographic, told.name.phonetic, told.name.alphabetic):
+        yield "name", name.text
+    for address in told.addresses:
+        yield "address", " ".join((address.prefecture, address.city, address.street, address.text))
+    for telephone in told.telephones:
+        yield "telephone", telephone

@@ -1,0 +1,473 @@
+"""New charts of one database transaction: decided one after the other in memory, written together.
+
+One feed and a list of a million patients take the same way; only how many charts are taken at once differs. What the
+charts could meet is read in a few statements for all of them. Then each is decided as if those before it had been
+saved already, and stands under its person. Where that is the person it agrees with, or a new one, rows are all there
+is to write. Where persons join or part, everything so far is written and ``linking.settle_charts`` does what it does
+for any chart that changed, so the history is the one that single feeds would have left.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.db import connection
+
+from apps.ids import services as ids
+from apps.pix import matching
+from apps.pix.matching import LARGEST_BLOCK, Chart, Decision, Kind, Named, Outcome, Scorer, Search, Statement
+from apps.pix.models import LinkEvent, links_changed
+from apps.pix.services import linking, versions
+from apps.pix.services.charts import (
+    CONTENT,
+    SearchKeys,
+    adapted,
+    content_of,
+    read_rows,
+    search_keys_of,
+)
+from apps.pix.services.linking import Cause
+from apps.pix.services.pairs import DECISIONS, KEYS, DatabaseStore, decision_row
+from hie.exchange import many
+from hie.exchange.rows import fetch, listed, numbers
+from hie.values.identifiers import Identifier
+from hie.values.people import Demographics
+
+
+@dataclass(slots=True)
+class NewChart:
+    """A chart that is to come into the index, normalised. id, person: once it has been taken.
+
+    keys: candidate keys by the kinds of one rule version. cause: who told of it.
+    """
+
+    identifier: Identifier
+    facility_code: str
+    chart: Chart
+    content: tuple[str, ...]
+    search: SearchKeys
+    keys: dict[int, Kind]
+    cause: Cause
+    id: int = 0
+    person: int = 0
+    decided: dict[int, Decision] = field(default_factory=dict)
+
+
+def prepare(identifier: Identifier, told: Demographics, cause: Cause, kinds: frozenset[Kind]) -> NewChart:
+    """Normalise what is told of a chart that is not in the index. It needs no database."""
+    chart = matching.read_chart(0, told, facility=cause.facility_code)
+    return NewChart(
+        identifier=identifier,
+        facility_code=cause.facility_code,
+        chart=chart,
+        content=content_of(told, chart),
+        search=search_keys_of(told),
+        keys=matching.keys(chart, kinds),
+        cause=cause,
+    )
+
+
+def take(charts: Sequence[NewChart], scorer: Scorer, *, alone: bool) -> dict[int, str]:
+    """Save new charts in their order, in the caller's database transaction; the regional id of each one's person by its
+    id. Each chart knows its id and person afterwards.
+
+    alone: nobody else works on the index until the transaction ends (``linking.lock_all``); else the caller has locked
+    the keys of the charts.
+    """
+    if not charts:
+        return {}
+    intake = _Intake(scorer, alone=alone)
+    intake.decide(charts)
+    intake.place(charts)
+    intake.write()
+    return {new.id: intake.store.regional[new.person] for new in charts}
+
+
+class _Store(DatabaseStore):
+    """The index as it will be once everything that waits to be written is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.person_of: dict[int, int] = {}
+        self.regional: dict[int, str] = {}
+        self._under: dict[int, set[int]] = {}
+        self._new: dict[int, NewChart] = {}
+        self._decided: dict[int, list[Decision]] = defaultdict(list)
+        self._stated: dict[int, list[Statement]] = defaultdict(list)
+        self._known: set[int] = set()
+
+    def add(self, new: NewChart) -> None:
+        """A chart is there from now on, with its decisions; its person follows (``stands``)."""
+        self._new[new.id] = new
+        self._known.add(new.id)
+        for other, decision in new.decided.items():
+            for each in (new.id, other):
+                self._decided[each].append(decision)
+                if decision.verdict.rule == "twins":
+                    self._stated[each].append(Statement(decision.first, decision.second, one_human=False))
+
+    def stands(self, new: NewChart, person: int) -> None:
+        new.person = self.person_of[new.id] = person
+        self._under.setdefault(person, set()).add(new.id)
+
+    def charts(self, ids: Collection[int]) -> dict[int, Chart]:
+        found = {each: self._new[each].chart for each in ids if each in self._new}
+        return found | super().charts([each for each in ids if each not in found])
+
+    def glances(self, ids: Collection[int]) -> dict[int, Named]:
+        found: dict[int, Named] = {each: self._new[each].chart for each in ids if each in self._new}
+        return found | super().glances([each for each in ids if each not in found])
+
+    def decisions(self, ids: Collection[int]) -> list[Decision]:
+        self.read_ties(ids)
+        return [each for chart in ids for each in self._decided.get(chart, ())]
+
+    def statements(self, ids: Collection[int]) -> list[Statement]:
+        self.read_ties(ids)
+        return [each for chart in ids for each in self._stated.get(chart, ())]
+
+    def read_ties(self, ids: Collection[int]) -> None:
+        """Read decisions and statements of charts whose are not known yet."""
+        unknown = [each for each in ids if each not in self._known]
+        if not unknown:
+            return
+        self._known.update(unknown)
+        asked = set(unknown)
+        for decision in super().decisions(unknown):
+            for chart in asked & {decision.first, decision.second}:
+                self._decided[chart].append(decision)
+        for statement in super().statements(unknown):
+            for chart in asked & {statement.first, statement.second}:
+                self._stated[chart].append(statement)
+
+    def read_persons(self, ids: Collection[int]) -> None:
+        """Read whole persons: those under whom these charts stand, with every chart of theirs."""
+        unknown = [each for each in ids if each not in self.person_of]
+        if unknown:
+            sql = _PERSONS.format(f"SELECT person_id FROM pix_localidentifier WHERE {listed('id')}")  # noqa: S608
+            self._keep(fetch(sql, [numbers(unknown)]))
+
+    def under(self, person: int) -> set[int]:
+        """The charts under a person."""
+        if person not in self._under:
+            self._keep(fetch(_PERSONS.format("%s"), [person]))
+        return self._under[person]
+
+    def _keep(self, found: Iterable[tuple[int, int, str]]) -> None:
+        for chart, person, regional in found:
+            self.person_of[chart] = person
+            self.regional[person] = regional
+            self._under.setdefault(person, set()).add(chart)
+
+    def forget(self, charts: Iterable[int], persons: Iterable[int]) -> None:
+        """These charts and persons are not what they were."""
+        for person in persons:
+            for chart in self._under.pop(person, ()):
+                self.person_of.pop(chart, None)
+        for chart in charts:
+            self.person_of.pop(chart, None)
+
+
+_PERSONS = (
+    "SELECT l.id, l.person_id, p.regional_id FROM pix_localidentifier l JOIN pix_person p ON p.id = l.person_id"
+    " WHERE l.person_id IN ({})"
+)
+
+_Event = tuple[Any, ...]
+_EVENT = (
+    "record_id",
+    "kind",
+    "authority_oid",
+    "value",
+    "person_id",
+    "previous_person_id",
+    "rule",
+    "evidence",
+    "facility_code",
+    "message_id",
+    "at",
+)
+
+
+class _Intake:
+    """The charts of one database transaction on their way into the index."""
+
+    def __init__(self, scorer: Scorer, *, alone: bool) -> None:
+        self.store = _Store()
+        self._scorer = scorer
+        self._alone = alone
+        self._unwritten: list[NewChart] = []
+        self._events: list[_Event] = []
+        self._cases: list[tuple[Any, ...]] = []
+        self._persons: dict[int, Cause] = {}  # new ones, not written yet
+        self._numbers: Iterator[int] = iter(())
+        self._left = 0
+        self._locked = set[int]()
+
+    # --- decide
+
+    def decide(self, charts: Sequence[NewChart]) -> None:
+        """Decide each chart with everything that is worth comparing: in the index, and before it among these."""
+        for new, number in zip(charts, many.reserve("pix_localidentifier", len(charts)), strict=True):
+            new.id, new.chart = number, replace(new.chart, id=number)
+        searches = self._search(charts)
+        here = {new.id: new.chart for new in charts}
+        outside = {each for found in searches.values() for each in found.charts - found.insured} - here.keys()
+        glances: Mapping[int, Named] = {**self.store.glances(outside), **here}
+        worth = {new.id: self._worth(new, searches[new.id], glances) for new in charts}
+        read = self.store.charts({each for found in worth.values() for each in found} - here.keys()) | here
+        for new in charts:
+            for other in worth[new.id]:
+                decision = self._decision(new.chart, read.get(other))
+                if decision is not None:
+                    new.decided[other] = decision
+
+    def _search(self, charts: Sequence[NewChart]) -> dict[int, Search]:
+        wanted = {key for new in charts for key in new.keys}
+        holders = self.store.holders(list(wanted), LARGEST_BLOCK)
+        before: dict[int, list[int]] = defaultdict(list)
+        searches = {}
+        for new in charts:
+            found = {key: [*holders.get(key, ()), *before[key]] for key in new.keys if key in holders or key in before}
+            searches[new.id] = matching.gather(new.id, new.keys, found)
+            for key in new.keys:
+                before[key].append(new.id)
+        return searches
+
+    def _worth(self, new: NewChart, search: Search, glances: Mapping[int, Named]) -> list[int]:
+        return sorted(
+            each
+            for each in search.charts
+            if each in search.insured
+            or (each in glances and not matching.plainly_two(self._scorer, new.chart, glances[each]))
+        )
+
+    def _decision(self, chart: Chart, other: Chart | None) -> Decision | None:
+        if other is None:
+            return None
+        verdict = matching.decide(self._scorer, chart, other)
+        if verdict.outcome is Outcome.SEPARATE:
+            return None
+        decision = Decision(*sorted((chart.id, other.id)), verdict, self._scorer.version.name)
+        return versions.with_name_and_birth(decision, chart, other)
+
+    # --- place
+
+    def place(self, charts: Sequence[NewChart]) -> None:
+        """Put each chart under its person, in their order."""
+        self._read_ahead(charts)
+        self._left = len(charts)
+        for new in charts:
+            self.store.add(new)
+            self._unwritten.append(new)
+            linked = [other for other, each in new.decided.items() if each.verdict.outcome is Outcome.LINK]
+            if not linked:
+                self._alone_under(new)
+            elif not self._joins(new, linked):
+                self._settle(new, linked)
+            self._left -= 1
+
+    def _read_ahead(self, charts: Sequence[NewChart]) -> None:
+        """Read, for all charts at once, the persons of whom they met, and all that is tied to those they agree with."""
+        here = {new.id for new in charts}
+        linked, met = set(), set()
+        for new in charts:
+            for other, each in new.decided.items():
+                met.add(other)
+                if each.verdict.outcome is Outcome.LINK:
+                    linked.add(other)
+        if not self._alone:
+            self._locked = linking.lock_persons_of(linked - here)
+        self.store.read_persons(met - here)
+        fresh = linked - here
+        known = set(fresh)
+        while fresh:
+            ties = self.store.decisions(fresh)
+            tied = {each for tie in ties if tie.verdict.outcome is Outcome.LINK for each in (tie.first, tie.second)}
+            tied |= {
+                each for said in self.store.statements(fresh) if said.one_human for each in (said.first, said.second)
+            }
+            fresh = tied - known
+            known |= fresh
+        self.store.charts(known)
+        self.store.read_persons(known)
+
+    def _alone_under(self, new: NewChart) -> None:
+        """A person of its own, and a question for each other person that it may be."""
+        person = self._new_person(new.cause)
+        self.store.stands(new, person)
+        self._event(new, LinkEvent.Kind.REGISTERED, new.cause.rule, {"by": new.cause.by} if new.cause.by else {})
+        self.store.read_persons(new.decided)
+        best: dict[int, tuple[float, int, int, str]] = {}
+        for other, each in new.decided.items():
+            of = self.store.person_of[other]
+            rival = (-each.verdict.score, each.first, each.second, each.verdict.rule)
+            if of not in best or rival[:3] < best[of][:3]:
+                best[of] = rival
+        at = adapted(new.cause.at)
+        self._cases += [
+            (first, second, "open", -score, rule, "", at, "") for score, first, second, rule in best.values()
+        ]
+
+    def _joins(self, new: NewChart, linked: list[int]) -> bool:
+        """Whether the chart has been put under the one person whom it agrees with, and nothing else changes by it."""
+        store = self.store
+        found = matching.regroup({new.id, *linked}, store, self._scorer)
+        others = found.charts.keys() - {new.id}
+        store.read_persons(others)
+        persons: dict[int, set[int]] = defaultdict(set)
+        for chart in others:
+            persons[store.person_of[chart]].add(chart)
+        if any(store.under(person) - {new.id} != charts for person, charts in persons.items()):
+            return False
+        if not self._alone and connection.vendor == "postgresql" and not persons.keys() <= self._locked:
+            return False
+        groups = {frozenset(group.charts) - {new.id} for group in found.grouping.groups} - {frozenset()}
+        if groups != set(map(frozenset, persons.values())):
+            return False
+        own = next(group for group in found.grouping.groups if new.id in group.charts)
+        if len(own.charts) == 1:
+            self._alone_under(new)
+            return True
+        if not new.decided.keys() <= set(own.charts):
+            return False
+        store.stands(new, next(store.person_of[chart] for chart in own.charts if chart != new.id))
+        rule, evidence = linking.reasons(store, found, new.id, linking.tie_of(own, new.id), new.cause, self._scorer)
+        self._event(new, LinkEvent.Kind.LINKED, rule, evidence)
+        return True
+
+    def _settle(self, new: NewChart, linked: list[int]) -> None:
+        """Persons join or part by this chart: write all there is so far and let the tables be asked."""
+        self.write()
+        (row,) = read_rows([new.id])
+        charts, persons = linking.settle_charts({new.id, *linked}, row, new.cause)
+        self.store.forget(charts, persons)
+        self.store.read_persons([new.id])
+        new.person = self.store.person_of[new.id]
+
+    def _new_person(self, cause: Cause) -> int:
+        person = next(self._numbers, None)
+        if person is None:
+            self._numbers = iter(many.reserve("pix_person", max(self._left, 1)))
+            person = next(self._numbers)
+        self._persons[person] = cause
+        self.store.regional[person] = ids.new_regional_id()
+        return person
+
+    def _event(self, new: NewChart, kind: str, rule: str, evidence: dict[str, object]) -> None:
+        identifier, cause = new.identifier, new.cause
+        self._events.append(
+            (
+                new.id,
+                str(kind),
+                identifier.oid,
+                identifier.value,
+                new.person,
+                None,
+                rule,
+                json.dumps(evidence, ensure_ascii=False),
+                cause.facility_code,
+                cause.message_id,
+                adapted(cause.at),
+            )
+        )
+
+    # --- write
+
+    def write(self) -> None:
+        """Write what waits to be written."""
+        charts, searched = [], [new.search.rows(new.id) for new in self._unwritten]
+        for new in self._unwritten:
+            at = adapted(new.cause.at)
+            identifier = new.identifier
+            charts.append(
+                (
+                    new.id,
+                    identifier.oid,
+                    identifier.value,
+                    identifier.type_code[:5],
+                    new.facility_code,
+                    new.person,
+                    "active",
+                    *new.content,
+                    at,
+                    at,
+                )
+            )
+        regional = [(self.store.regional[person], cause) for person, cause in self._persons.items()]
+        many.insert(
+            (ids.ISSUED, [(value, "active", adapted(cause.at)) for value, cause in regional]),
+            (
+                _PERSON,
+                [
+                    (person, self.store.regional[person], "active", adapted(cause.at))
+                    for person, cause in self._persons.items()
+                ],
+            ),
+            (_CHART, charts),
+            (KEYS, [(new.id, key) for new in self._unwritten for key in new.keys]),
+            *((tables[0][0], [row for _, rows in tables for row in rows]) for tables in zip(*searched, strict=True)),
+            (
+                DECISIONS,
+                [decision_row(new.id, other, each) for new in self._unwritten for other, each in new.decided.items()],
+            ),
+            (_LINK_EVENT, self._events),
+            (_CASE, self._cases),
+        )
+        if self._events:
+            links_changed.send(sender=LinkEvent, events=_Told(self._events))
+        self._unwritten, self._events, self._cases, self._persons = [], [], [], {}
+
+
+_PERSON = many.Table(
+    "pix_person", (("id", "bigint"), ("regional_id", "text"), ("status", "text"), ("created_at", "timestamptz"))
+)
+_CHART = many.Table(
+    "pix_localidentifier",
+    (
+        ("id", "bigint"),
+        *((name, "text") for name in ("authority_oid", "value", "type_code", "facility_code")),
+        ("person_id", "bigint"),
+        ("status", "text"),
+        *((name, "jsonb" if name in ("addresses", "telephones", "insurances") else "text") for name in CONTENT),
+        ("first_seen", "timestamptz"),
+        ("last_seen", "timestamptz"),
+    ),
+)
+_TYPES = {"record_id": "bigint", "person_id": "bigint", "previous_person_id": "bigint", "evidence": "jsonb"}
+_LINK_EVENT = many.Table(
+    "pix_linkevent", tuple((name, "timestamptz" if name == "at" else _TYPES.get(name, "text")) for name in _EVENT)
+)
+_CASE = many.Table(
+    "pix_reviewcase",
+    (
+        ("first_id", "bigint"),
+        ("second_id", "bigint"),
+        ("state", "text"),
+        ("score", "float8"),
+        ("rule", "text"),
+        ("note", "text"),
+        ("opened_at", "timestamptz"),
+        ("decided_by", "text"),
+    ),
+)
+
+
+class _Told(Sequence[LinkEvent]):
+    """Events as those who listen see them, made only where somebody looks."""
+
+    def __init__(self, rows: list[_Event]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        given = dict(zip(_EVENT, self._rows[place], strict=True))
+        return LinkEvent(**given | {"evidence": json.loads(given["evidence"])})

@@ -1,0 +1,76 @@
+"""Many rows of several tables in one round to the database, and the numbers they will have.
+
+PostgreSQL takes one statement for all of it: every table's rows as arrays, the tables joined by WITH, so that its text,
+and with it the prepared plan, is the same for one row and for ten thousand. SQLite takes one statement a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from hie.exchange import rows
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to be written to. columns: name -> type in PostgreSQL, as (name, type); JSON is given as text."""
+
+    name: str
+    columns: tuple[tuple[str, str], ...]
+
+
+def insert(*written: tuple[Table, Sequence[Sequence[Any]]]) -> None:
+    """Add rows to each of these tables, in the caller's database transaction.
+
+    Times are given as ``connection.ops.adapt_datetimefield_value`` has them. Raises the exceptions of ``django.db``.
+    """
+    filled = [(table, listed) for table, listed in written if listed]
+    if not filled:
+        return
+    if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+        columns: list[list[Any]] = []
+        for _, listed in filled:
+            columns += [list(column) for column in zip(*listed, strict=True)]
+        rows.execute(_of_arrays(tuple(table for table, _ in filled)), columns)
+        return
+    for table, listed in filled:
+        rows.execute_each(_of_values(table), listed)
+
+
+def reserve(name: str, count: int) -> range | list[int]:
+    """So many row numbers of a table, ascending, that nobody else will get."""
+    if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+        sql = "SELECT nextval(%s::regclass) FROM generate_series(1, %s)"
+        return [number for (number,) in rows.fetch(sql, [f"{name}_id_seq", count])]
+    found = rows.fetch("SELECT seq FROM sqlite_sequence WHERE name = %s", [name])
+    last = found[0][0] if found else 0
+    sql = "UPDATE sqlite_sequence SET seq = %s WHERE name = %s"
+    rows.execute(sql if found else "INSERT INTO sqlite_sequence (seq, name) VALUES (%s, %s)", [last + count, name])
+    return range(last + 1, last + count + 1)
+
+
+@lru_cache(256)
+def _of_arrays(tables: tuple[Table, ...]) -> str:
+    parts = []
+    for table in tables:
+        names = ", ".join(name for name, _ in table.columns)
+        arrays = ", ".join(f"%s::{_ARRAY.get(kind, kind)}[]" for _, kind in table.columns)
+        values = ", ".join(name if kind not in _ARRAY else f"{name}::{kind}" for name, kind in table.columns)
+        parts.append(f"INSERT INTO {table.name} ({names}) SELECT {values} FROM unnest({arrays}) AS given ({names})")  # noqa: S608 - constants
+    *first, last = parts
+    return (f"WITH {', '.join(f'w{place} AS ({part})' for place, part in enumerate(first))} " if first else "") + last
+
+
+# What is given as text and cast row by row.
+_ARRAY = {"jsonb": "text"}
+
+
+@lru_cache(256)
+def _of_values(table: Table) -> str:
+    names = ", ".join(name for name, _ in table.columns)
+    return f"INSERT INTO {table.name} ({names}) VALUES ({', '.join(['%s'] * len(table.columns))})"  # noqa: S608 - constants
