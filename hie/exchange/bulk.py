@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connection
+from django.db.models import Model
 
 COPY_FROM = 20  # rows; below, COPY costs more than it saves
 
@@ -27,6 +28,32 @@ def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
             return
         marks = ", ".join(["%s"] * len(columns))
         cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - the program's names
+
+
+def update_rows(model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Set columns of rows, each given by a value for each column in their order and its primary key at the end."""
+    if not rows:
+        return
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql" and len(rows) >= COPY_FROM:
+            types = [_type_of(model, column) for column in (*columns, "id")]
+            arrays = ", ".join(f"%s::{each}[]" for each in types)
+            names = ", ".join(f"{column} = new.{column}" for column in columns)
+            cursor.execute(
+                f"UPDATE {table} SET {names} FROM unnest({arrays}) AS new({', '.join(columns)}, id)"  # noqa: S608
+                f" WHERE {table}.id = new.id",
+                [list(values) for values in zip(*rows, strict=True)],
+            )
+            return
+        marks = ", ".join(f"{column} = %s" for column in columns)
+        cursor.executemany(f"UPDATE {table} SET {marks} WHERE id = %s", rows)  # noqa: S608 - the program's names
+
+
+def _type_of(model: type[Model], column: str) -> str:
+    """The type of a column without its length, as an array of it is cast."""
+    field = next(each for each in model._meta.concrete_fields if each.column == column)
+    return (field.rel_db_type(connection) or "").partition("(")[0]
 
 
 def keys_of(table: str, column: str, values: Iterable[str], within: Mapping[str, Any] | None = None) -> dict[str, int]:
