@@ -31,8 +31,8 @@ from django.utils.module_loading import import_string
 
 from apps.network.queries import facilities
 from apps.xds.models import ObjectType
-from apps.xds.queries import in_shards, marks, shards_of
 from apps.xds.rules import disclosure_of
+from apps.xds.shards import in_shards, marks, shards_of
 from hie.exchange.rows import fetch
 from hie.values.access import Permit
 from hie.values.documents import (

@@ -19,8 +19,8 @@ from django.utils.module_loading import import_string
 
 from apps.xds import models, repository
 from apps.xds.models import ObjectType
-from apps.xds.queries import shards_of
 from apps.xds.rules import disclosure_of
+from apps.xds.shards import shards_of
 from hie.values.access import Permit
 from hie.values.documents import DocumentEntry, DocumentRequest, RetrievedDocument, RetrieveRequest, RetrieveResult
 from hie.values.errors import Finding, Reason

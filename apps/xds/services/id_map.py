@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from django.db import connection
 
 from apps.xds.models import NameKind
-from apps.xds.queries import marks
+from apps.xds.shards import marks
 from hie.values.documents import Association, DocumentEntry, Folder, RegistryObject, SubmissionSet
 
 _AT_ONCE = 400  # rows in one statement

@@ -15,8 +15,8 @@ from django.db import transaction
 
 from apps.xds import models
 from apps.xds.models import Status
-from apps.xds.queries import shards_of
 from apps.xds.services.storing import deprecate, hold, keep_contents, patient_of, store
+from apps.xds.shards import shards_of
 from hie.values.codes import Code
 from hie.values.documents import (
     APPROVED,

@@ -15,9 +15,9 @@ from django.db import connection
 
 from apps.network.queries import facility_of_authority
 from apps.pix.queries import regional_id_of
-from apps.xds.queries import in_shards, marks, shards_of
 from apps.xds.services.relationships import Known
 from apps.xds.services.storing import approved
+from apps.xds.shards import in_shards, marks, shards_of
 from hie.values.documents import (
     Association,
     DocumentEntry,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from apps.xds.models import NameKind, ObjectType, Status
-from apps.xds.queries import in_shards, marks, shards_of
+from apps.xds.shards import in_shards, marks, shards_of
 from hie.values.documents import (
     APND,
     HAS_MEMBER,

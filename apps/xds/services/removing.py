@@ -16,12 +16,12 @@ from django.db.models import Q
 
 from apps.xds import models
 from apps.xds.models import shard_key_of
-from apps.xds.queries import marks, shards_of
 from apps.xds.repository import open_blob, repositories
 from apps.xds.services import id_map
 from apps.xds.services.moving import SIDE_TABLES
 from apps.xds.services.relationships import Known, known_uuids
 from apps.xds.services.storing import hold
+from apps.xds.shards import marks, shards_of
 from hie.values.documents import (
     HAS_MEMBER,
     DocumentRequest,

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from apps.xds import models
 from apps.xds.models import ObjectType, Status, shard_key_of
-from apps.xds.queries import shards_of
 from apps.xds.rules import lines
 from apps.xds.services import id_map
+from apps.xds.shards import shards_of
 from hie.exchange.bulk import insert_rows, keys_of
 from hie.values.codes import Code
 from hie.values.documents import (

@@ -18,7 +18,6 @@ from django.db.models import Q
 
 from apps.xds import models
 from apps.xds.models import Status, shard_key_of
-from apps.xds.queries import shards_of
 from apps.xds.services import code_sets
 from apps.xds.services.judging import (
     UNKNOWN_PATIENT,
@@ -35,6 +34,7 @@ from apps.xds.services.judging import (
 )
 from apps.xds.services.relationships import RELATIONSHIPS, REPLACING, Known, known_objects
 from apps.xds.services.storing import approved, hold, set_status, store, touch_folders
+from apps.xds.shards import shards_of
 from hie.values.documents import (
     APPROVED,
     DEPRECATED,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import connection
 
-from apps.xds.queries import in_shards, marks, shards_of, shards_of_patients
+from apps.xds.shards import in_shards, marks, shards_of, shards_of_patients
 from apps.xds.stored_queries.finding import selected
 from apps.xds.stored_queries.selection import (
     ENTRIES,

@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 
 from apps.xds.models import SHARDS, NameKind, ObjectType, Status, shard_key_of
-from apps.xds.queries import in_shards, marks, partition_of, shards_of_patients
+from apps.xds.shards import in_shards, marks, partition_of, shards_of_patients
 from hie.values.access import Permit
 from hie.values.documents import APPROVED, DEPRECATED, ON_DEMAND, STABLE, StoredQuery
 from hie.values.errors import ExchangeError, Reason

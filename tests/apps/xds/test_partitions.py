@@ -12,9 +12,9 @@ from django.db.migrations.executor import MigrationExecutor
 
 from apps.xds import models
 from apps.xds.models import PARTITIONS, PATIENT_TABLES, SHARDS, NameKind, shard_key_of
-from apps.xds.queries import partition_of, shards_of
 from apps.xds.services import id_map, move_patient, register
 from apps.xds.services.checking import Fault, check_documents
+from apps.xds.shards import partition_of, shards_of
 from apps.xds.stored_queries import answer
 from hie.values.documents import HAS_MEMBER, Association
 from tests.apps.xds.samples import FACILITY, entry, find, known_patient, permit, submission
