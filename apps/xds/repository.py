@@ -27,6 +27,7 @@ from django.utils.module_loading import import_string
 from apps.network.queries import facilities, facility
 from apps.xds.models import ObjectType
 from apps.xds.rules import disclosure_of
+from apps.xds.shards import in_shards, marks, shards_of
 from apps.xds.stores import FORMS, KeyProblem, open_plain
 from hie.exchange.rows import fetch
 from hie.values.access import Permit
@@ -213,13 +214,16 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
         )
     if not unique_ids:
         return {}
-    marks = ", ".join(["%s"] * len(unique_ids))
     rows: dict[tuple[str, str], list[tuple]] = {}
+    where, shards = in_shards("e.shard_key", shards_of(unique_ids))
+    if not shards:
+        return {}
     found = fetch(
         f"SELECT {_COLUMNS} FROM xds_documententry e LEFT JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
         " LEFT JOIN xds_sealingkey k ON k.content_id = c.id"
-        f" WHERE e.unique_id IN ({marks}) AND (c.id IS NOT NULL OR e.object_type = %s) ORDER BY e.id DESC",
-        [*unique_ids, ObjectType.ON_DEMAND.value],
+        f" WHERE {where} AND e.unique_id IN ({marks(unique_ids)}) AND (c.id IS NOT NULL OR e.object_type = %s)"
+        " ORDER BY e.id DESC",
+        [*shards, *unique_ids, ObjectType.ON_DEMAND.value],
     )
     for row in found:
         rows.setdefault(row[:2], []).append(row)

@@ -59,10 +59,12 @@ def _type_of(model: type[Model], column: str) -> str:
 def keys_of(table: str, column: str, values: Iterable[str], within: Mapping[str, Any] | None = None) -> dict[str, int]:
     """The primary keys of rows by the value of a column, in a statement for every few hundred.
 
-    The values are unique in the table, or among the rows whose columns are ``within``.
+    The values are unique in the table, or among the rows whose columns are ``within``: a value, or a tuple of some.
     """
-    wanted, limits = list(values), within or {}
-    more = "".join(f" AND {name} = %s" for name in limits)
+    wanted = list(values)
+    limits = {name: limit if isinstance(limit, tuple) else (limit,) for name, limit in (within or {}).items()}
+    more = "".join(f" AND {name} IN ({', '.join(['%s'] * len(limit))})" for name, limit in limits.items())
+    limited = [value for limit in limits.values() for value in limit]
     found: dict[str, int] = {}
     with connection.cursor() as cursor:
         for start in range(0, len(wanted), 500):
@@ -70,7 +72,7 @@ def keys_of(table: str, column: str, values: Iterable[str], within: Mapping[str,
             marks = ", ".join(["%s"] * len(part))
             cursor.execute(
                 f"SELECT {column}, id FROM {table} WHERE {column} IN ({marks}){more}",  # noqa: S608
-                [*part, *limits.values()],
+                [*part, *limited],
             )
             found.update(cursor.fetchall())
     return found

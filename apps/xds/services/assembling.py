@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 from apps.xds import models, repository
 from apps.xds.models import ObjectType
 from apps.xds.rules import disclosure_of
+from apps.xds.shards import shards_of
 from hie.values.access import Permit
 from hie.values.documents import DocumentEntry, DocumentRequest, RetrievedDocument, RetrieveRequest, RetrieveResult
 from hie.values.errors import Finding, Reason
@@ -61,6 +62,7 @@ def sweep_assembled() -> None:
 def _made(request: RetrieveRequest, missing: set[str], permit: Permit) -> list[RetrievedDocument]:
     rows = models.DocumentEntry.objects.filter(
         unique_id__in=missing,
+        shard_key__in=shards_of(missing),
         object_type=ObjectType.ON_DEMAND,
         status=models.Status.APPROVED,
         repository_unique_id=settings.REPOSITORY_OID,

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import connection
 
 from apps.xds.rules import disclosure_of
-from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, Condition, Table, each_row, marks
+from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, TARGETS, Condition, Table, each_row, named
 from hie.exchange.rows import cursor as cursor_of
 from hie.values.access import Decision, Permit
 from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
@@ -52,7 +52,7 @@ class Asked:
         return f"{alias}.{'fragment' if self.query.leaf_class else 'entry_uuid'}"
 
 
-def entries(asked: Asked, condition: Condition) -> list[Row]:
+def entries(asked: Asked, condition: Condition, table: Table = ENTRIES) -> list[Row]:
     """The entries that meet the condition and that the permit discloses. One statement.
 
     Raises ExchangeError(TOO_MANY_RESULTS) with the first one above the limit, so that memory stays bounded.
@@ -61,7 +61,7 @@ def entries(asked: Asked, condition: Condition) -> list[Row]:
     open_patients = frozenset(each for each in permit.decisions if _is_open(permit.of(each)))
     found: list[Row] = []
     sql = (
-        f"SELECT {asked.answered('e')}, e.patient_id, {DISCLOSURE} FROM xds_documententry e"  # noqa: S608
+        f"SELECT {asked.answered('e')}, e.patient_id, {DISCLOSURE} FROM {table.name} e"  # noqa: S608
         f" WHERE {condition.sql} ORDER BY e.id"
     )
     with closing(cursor_of(sql, condition.parameters)) as cursor:
@@ -107,13 +107,13 @@ def shown_among(uuids: Collection[str], permit: Permit, depth: int = 0) -> set[s
     others = [each for each in uuids if each not in visible and each not in withheld]
     if not others:
         return visible
-    found = _packages_among(others)
+    found = _packages_among(others, permit)
     members = _members_of([row.entry_uuid for row in found], permit)
     visible |= {row.entry_uuid for row in found if shown(row, members, permit)}
     rest = set(others) - {row.entry_uuid for row in found}
     if not rest or depth == _DEPTH:
         return visible
-    nested = _associations_among(rest)
+    nested = _associations_among(rest, permit)
     seen = shown_among({end for _, *ends in nested for end in ends} - visible, permit, depth + 1) | visible
     return visible | {uuid for uuid, source, target in nested if source in seen and target in seen}
 
@@ -186,39 +186,36 @@ def _entries_among(uuids: Collection[str], permit: Permit) -> tuple[set[str], se
     visible: set[str] = set()
     withheld: set[str] = set()
     for part in _parts(uuids):
+        which, values = named("e", "entry_uuid", part, permit)
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT e.patient_id, {DISCLOSURE} FROM xds_documententry e"  # noqa: S608
-                f" WHERE e.entry_uuid IN ({marks(part)})",
-                part,
-            )
+            cursor.execute(f"SELECT e.patient_id, {DISCLOSURE} FROM xds_documententry e WHERE {which}", values)  # noqa: S608
             for owner, *columns in each_row(cursor):
                 (visible if permit.allows(owner, disclosure_of(*columns)) else withheld).add(columns[0])
     return visible, withheld
 
 
-def _packages_among(uuids: Collection[str]) -> list[Row]:
+def _packages_among(uuids: Collection[str], permit: Permit) -> list[Row]:
     rows: list[Row] = []
     for part in _parts(uuids):
+        which, values = named("p", "entry_uuid", part, permit)
         selected = " UNION ALL ".join(
-            f"SELECT '', p.entry_uuid, p.patient_id, p.facility_code FROM {table.name} p"  # noqa: S608
-            f" WHERE p.entry_uuid IN ({marks(part)})"
+            f"SELECT '', p.entry_uuid, p.patient_id, p.facility_code FROM {table.name} p WHERE {which}"  # noqa: S608
             for table in (SETS, FOLDERS)
         )
         with connection.cursor() as cursor:
-            cursor.execute(selected, part * 2)
+            cursor.execute(selected, values * 2)
             rows += [Row(*row) for row in cursor.fetchall()]
     return rows
 
 
-def _associations_among(uuids: Collection[str]) -> list[tuple[str, str, str]]:
+def _associations_among(uuids: Collection[str], permit: Permit) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     for part in _parts(uuids):
+        which, values = named("a", "entry_uuid", part, permit)
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT entry_uuid, source_uuid, target_uuid FROM xds_association"  # noqa: S608
-                f" WHERE entry_uuid IN ({marks(part)})",
-                part,
+                f"SELECT a.entry_uuid, a.source_uuid, a.target_uuid FROM xds_association a WHERE {which}",  # noqa: S608
+                values,
             )
             rows += cursor.fetchall()
     return rows
@@ -228,12 +225,12 @@ def _members_of(uuids: Collection[str], permit: Permit) -> dict[str, bool]:
     """Submission sets and folders that hold documents: whether one of these is visible."""
     members: dict[str, bool] = {}
     for part in _parts(uuids):
+        which, values = named("a", "source_uuid", part, permit)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT a.source_uuid, e.patient_id, {DISCLOSURE} FROM xds_association a"  # noqa: S608
-                f" JOIN {ENTRIES.name} e ON e.entry_uuid = a.target_uuid"
-                f" WHERE a.source_uuid IN ({marks(part)}) AND a.association_type = %s",
-                [*part, HAS_MEMBER],
+                f"SELECT a.source_uuid, e.patient_id, {DISCLOSURE} FROM xds_association a{TARGETS}"  # noqa: S608
+                f" WHERE {which} AND a.association_type = %s",
+                [*values, HAS_MEMBER],
             )
             for package, owner, *columns in each_row(cursor):
                 if not members.get(package, False):
