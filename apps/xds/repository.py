@@ -32,7 +32,7 @@ from django.utils.module_loading import import_string
 
 from apps.network.queries import facilities
 from apps.xds.models import ObjectType
-from apps.xds.rules import disclosure_of
+from apps.xds.rules import shows
 from hie.values.access import Permit
 from hie.values.documents import (
     Content,
@@ -175,11 +175,12 @@ def _verified(path: Path, size: int, sha256: str) -> bool:
 
 _COLUMNS = (
     "e.unique_id, e.repository_unique_id, e.patient_id, e.mime_type, e.entry_uuid, e.facility_code,"
-    " e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date, c.locator, c.size, c.sha256"
+    " e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date, e.sources,"
+    " c.locator, c.size, c.sha256"
 )
 _PATIENT, _MIME_TYPE = 2, 3
-_DISCLOSURE = slice(4, 11)
-_CONTENT = slice(11, 14)
+_DISCLOSURE = slice(4, 12)
+_CONTENT = slice(12, 15)
 
 
 def repositories() -> frozenset[str]:
@@ -218,7 +219,7 @@ def _document(asked: DocumentRequest, rows: dict[tuple[str, str], list[tuple]], 
         raise ExchangeError(Reason.UNKNOWN_REPOSITORY, _UNKNOWN_REPOSITORY, asked.document_unique_id)
     for row in rows.get(_key(asked), ()):
         locator, size, sha256 = row[_CONTENT]
-        if locator is not None and permit.allows(row[_PATIENT], disclosure_of(*row[_DISCLOSURE])):
+        if locator is not None and shows(permit, row[_PATIENT], *row[_DISCLOSURE]):
             try:
                 path = open_content(locator, size, sha256)
             except ExchangeError as error:

@@ -1,6 +1,7 @@
 """The verbs of storages: scan one, add one, check one without registering anything."""
 
 from apps.ssmix.services.checking import Check, check_storage, check_transactions, lines
+from apps.ssmix.services.offering import renew_all
 from apps.ssmix.services.quarantine import decide
 from apps.ssmix.services.scanning import Progress, ScanRefusedError, is_due, scan
 from apps.ssmix.services.storages import add_storage, request_scan
@@ -15,6 +16,7 @@ __all__ = [
     "decide",
     "is_due",
     "lines",
+    "renew_all",
     "request_scan",
     "scan",
 ]

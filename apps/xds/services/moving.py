@@ -25,6 +25,7 @@ from apps.xds.models import (
     SubscriptionPatient,
     shard_key_of,
 )
+from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import hold
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.wire.ebxml.fragments import read_fragment, with_patient_id
@@ -66,6 +67,7 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
     moving = {row.entry_uuid for row in DocumentEntry.objects.filter(**of_previous) if _source(row) in charts}
     if not moving:
         return 0
+    withdraw_snapshots(previous, moving)
     associations = list(Association.objects.filter(**of_previous).defer("fragment"))
     kept = set(DocumentEntry.objects.filter(**of_previous).values_list("entry_uuid", flat=True)) - moving
     holding = {row.source_uuid for row in associations if row.target_uuid in moving}

@@ -6,7 +6,8 @@ their metadata: while an entry describes a document, the document stays. A facil
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.db.models import Q
 
 from apps.xds import models
 from apps.xds.repository import open_blob, repositories
+from apps.xds.rules import origins_of
 from apps.xds.services.relationships import Known, known_uuids
 from apps.xds.services.storing import hold
 from hie.values.documents import (
@@ -65,10 +67,37 @@ def remove_objects(removal: RemoveObjects, *, facility_code: str) -> RegistryRes
     if findings:
         raise ExchangeError.of(findings)
     _withdraw([each.key for each in known.values() if each.kind == "DocumentEntry"])
+    for patient_id in dict.fromkeys(each.patient_id for each in known.values()):
+        withdraw_snapshots(patient_id, known)
     for kind, model in _MODELS.items():
         keys = [each.key for each in known.values() if each.kind == kind]
         model._default_manager.filter(pk__in=keys).delete()
     return RegistryResult()
+
+
+def withdraw_snapshots(patient_id: str, made_from: Collection[str]) -> None:
+    """Take away the snapshots of a person that were made from one of these entries, as if they had never been made.
+
+    Called where an entry is described anew, removed or given to another person: what may be disclosed of a snapshot
+    is known from its sources as they were then. Its content goes when the database transaction is over.
+    """
+    rows = models.DocumentEntry.objects.filter(
+        shard_key=models.shard_key_of(patient_id), patient_id=patient_id, facility_code="", content__isnull=False
+    ).exclude(sources="")
+    for row in rows.defer("fragment"):
+        if {each.entry_uuid for each in origins_of(row.sources)}.isdisjoint(made_from):
+            continue
+        ends = Q(source_uuid=row.entry_uuid) | Q(target_uuid=row.entry_uuid)
+        touching = models.Association.objects.filter(ends)
+        sets = list(
+            touching.filter(association_type=HAS_MEMBER, facility_code="").values_list("source_uuid", flat=True)
+        )
+        _withdraw([row.pk])
+        touching.delete()
+        models.SubmissionSet.objects.filter(entry_uuid__in=sets).delete()
+        row.delete()
+        document = DocumentRequest(row.repository_unique_id, row.unique_id)
+        transaction.on_commit(partial(remove_documents, RemoveDocuments((document,)), facility_code=""))
 
 
 def _findings(removal: RemoveObjects, known: dict[str, Known], facility_code: str) -> Iterator[Finding]:
