@@ -12,25 +12,31 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from lxml import etree
 
+from apps.atna.models import AuditRecord
 from apps.network.queries import Facility, facility
 from apps.network.services import add_facility
 from apps.pix.models import persons_joined, records_moved
 from apps.pix.queries import regional_id_of
 from apps.ssmix.management.commands.make_storage import write_files
-from apps.ssmix.models import StorageRoot
+from apps.ssmix.models import StorageRoot, StoredFile
 from apps.ssmix.services import add_storage, renew_all, scan, summary
 from apps.ssmix.services.registering import patient_of
 from apps.xds import models
 from apps.xds.models import ObjectType, Status
-from apps.xds.services import retrieve
+from apps.xds.services import remove_objects, retrieve
+from apps.xds.services import snapshots as keeping
+from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.stored_queries import answer
-from hie.values.access import Access, Permit, Rule
+from hie.values.access import Access, Node, Permit, Rule
 from hie.values.documents import (
+    APPROVED,
     DEPRECATED,
+    IS_SNAPSHOT_OF,
     ON_DEMAND,
     Association,
     DocumentEntry,
     DocumentRequest,
+    RemoveObjects,
     RetrieveRequest,
     Submission,
     SubmissionSet,
@@ -42,10 +48,11 @@ from hie.wire.ssmix.fictional.messages import Place
 from hie.wire.ssmix.fictional.people import make_people
 from hie.wire.ssmix.fictional.storage import make_storage
 from tests.apps.ssmix.storage import Storage
-from tests.apps.xds.samples import find, known_patient, permit
+from tests.apps.xds.samples import find, known_patient, permit, query
 
 pytestmark = pytest.mark.django_db
 HOSPITAL, CLINIC = Place("1319999015", "模擬中央病院"), Place("1319999023", "架空内科クリニック")
+READER = "1310000009"
 TODAY = date(2026, 4, 1)
 V3 = {"v": "urn:hl7-org:v3"}
 
@@ -155,14 +162,15 @@ def test_kinds_and_periods_that_are_withheld_are_absent(patient: str) -> None:
     no_problems = read(patient, rules=(Rule(permits=False, kinds=frozenset({"11450-4"})),))
     assert rows_of(no_problems, "11450-4") == []
     assert rows_of(no_problems, "46240-8") == rows_of(everything, "46240-8")
-    results = models.DocumentEntry.objects.filter(patient_id=patient, type_code__startswith="11502-2")
-    days = sorted(results.values_list("care_date", flat=True))
-    assert len(set(days)) > 1
-    late = read(patient, rules=(Rule(permits=False, last_date=days[0]),))
-    shown = f"{days[0][:4]}/{days[0][4:6]}/{days[0][6:]}"
-    assert any(shown in row for row in rows_of(everything, "30954-2"))
-    assert rows_of(late, "30954-2")
-    assert not any(shown in row for row in rows_of(late, "30954-2"))
+    days = sorted(set(StoredFile.objects.filter(data_type="ADT-12").values_list("care_date", flat=True)))
+    shown = [f"{each[:4]}/{each[4:6]}/{each[6:]}" for each in days]
+    seen = [each for each in shown if any(each in row for row in rows_of(everything, "46240-8"))]
+    assert len(seen) > 1
+    late = "\n".join(
+        rows_of(read(patient, rules=(Rule(permits=False, last_date=seen[0].replace("/", "")),)), "46240-8")
+    )
+    assert seen[0] not in late
+    assert seen[-1] in late
 
 
 def test_in_an_emergency_everything_but_what_is_held_even_then(patient: str) -> None:
@@ -242,6 +250,153 @@ def test_a_facility_without_an_allergy_list_is_read_from_its_demographics(tmp_pa
     (row,) = rows_of(read(regional_id), "48765-2")
     assert "ペニシリン" in row
     assert "架空病院" in row
+
+
+# Snapshots ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_content_is_kept_once(patient: str) -> None:
+    (first,) = retrieve(asked_of(patient), reading(patient)).documents
+    (second,) = retrieve(asked_of(patient), reading(patient)).documents
+    assert first.new_document_unique_id == second.new_document_unique_id
+    assert first.new_repository_unique_id == asked_of(patient).documents[0].repository_unique_id
+    assert first.path.read_bytes() == second.path.read_bytes()
+    assert f'<id root="{first.new_document_unique_id}"/>'.encode() in first.path.read_bytes()
+    kept = snapshots().get()
+    assert (kept.unique_id, kept.size) == (first.new_document_unique_id, first.size)
+    (record,) = AuditRecord.objects.filter(event_id="110107", facility_code=READER)
+    assert record.patient_regional_id == patient
+    assert models.Content.objects.filter(locator__startswith="blob:").count() == 1
+
+
+def test_a_snapshot_is_found_by_whom_all_its_sources_are_open_to(patient: str) -> None:
+    wide, narrow = reading(patient), reading(patient, **only(HOSPITAL.facility_code))
+    (of_all,) = retrieve(asked_of(patient), wide).documents
+    (of_one,) = retrieve(asked_of(patient), narrow).documents
+    assert of_all.new_document_unique_id != of_one.new_document_unique_id
+
+    def kept(allowed: Permit) -> set[str]:
+        asked = [
+            DocumentRequest(of_all.new_repository_unique_id, each.new_document_unique_id) for each in (of_all, of_one)
+        ]
+        return {each.request.document_unique_id for each in retrieve(RetrieveRequest(tuple(asked)), allowed).documents}
+
+    def found(allowed: Permit) -> set[str]:
+        uuids = answer(find(patient, status=[APPROVED, DEPRECATED]), allowed).object_refs
+        return set(snapshots().filter(entry_uuid__in=uuids).values_list("unique_id", flat=True))
+
+    both = {of_all.new_document_unique_id, of_one.new_document_unique_id}
+    for look in (kept, found):
+        assert look(wide) == both
+        assert look(narrow) == {of_one.new_document_unique_id}
+        assert look(reading(patient, **only(CLINIC.facility_code))) == set()
+        assert look(reading(patient, default=False)) == set()
+        assert look(reading(patient, rules=(Rule(permits=False, kinds=frozenset({"11450-4"})),))) == set()
+    names = [each.entry_uuid for each in snapshots()]
+    related = answer(
+        query(
+            GET_RELATED,
+            XDSDocumentEntryEntryUUID=offered(patient).entry_uuid,
+            AssociationTypes=IS_SNAPSHOT_OF,
+            leaf_class=False,
+        ),
+        narrow,
+    ).object_refs
+    hidden = snapshots().get(unique_id=of_all.new_document_unique_id).entry_uuid
+    assert set(names) & set(related) == {snapshots().get(unique_id=of_one.new_document_unique_id).entry_uuid}
+    assert hidden not in related
+    sets = answer(query(GET_ALL_SETS, uuid=names, leaf_class=False), narrow).object_refs
+    assert len(sets) == 2, "the set of the snapshot that may be seen, and its membership"
+
+
+GET_RELATED = "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6"
+GET_ALL_SETS = "urn:uuid:51224314-5390-4169-9b91-b1980040715a"
+
+
+def test_what_is_no_facilitys_latest_is_deprecated(patient: str, storages: dict[str, StorageRoot]) -> None:
+    def state() -> dict[str, int]:
+        return dict(snapshots().values_list("unique_id", "status"))
+
+    other = reading(patient)
+    other = replace(other, caller=replace(other.caller, node=Node("pharmacy", "1349999035")))
+    (first,) = retrieve(asked_of(patient), reading(patient)).documents
+    (same,) = retrieve(asked_of(patient), other).documents
+    assert first.new_document_unique_id == same.new_document_unique_id
+    problems = next(Path(storages[HOSPITAL.facility_code].path).glob("000/000/0000000001/-/PPR-01/*_1"))
+    problems.rename(problems.with_name(problems.name[:-1] + "0"))
+    scan(StorageRoot.objects.get(pk=storages[HOSPITAL.facility_code].pk), full=True)
+    (second,) = retrieve(asked_of(patient), reading(patient)).documents
+    old, new = first.new_document_unique_id, second.new_document_unique_id
+    assert state() == {old: Status.APPROVED, new: Status.APPROVED}, "the other one has not seen the new one yet"
+    retrieve(asked_of(patient), other)
+    assert state() == {old: Status.DEPRECATED, new: Status.APPROVED}
+    problems.with_name(problems.name[:-1] + "0").rename(problems)
+    scan(StorageRoot.objects.get(pk=storages[HOSPITAL.facility_code].pk), full=True)
+    (again,) = retrieve(asked_of(patient), reading(patient)).documents
+    assert state()[again.new_document_unique_id] == Status.APPROVED
+
+
+def test_what_is_described_anew_or_removed_takes_its_snapshots_along(
+    patient: str, django_capture_on_commit_callbacks: Any
+) -> None:
+    read(patient)
+    blob = models.Content.objects.get(locator__startswith="blob:")
+    source = models.DocumentEntry.objects.filter(patient_id=patient, facility_code=HOSPITAL.facility_code).first()
+    assert source is not None
+    with django_capture_on_commit_callbacks(execute=True):
+        withdraw_snapshots(patient, ["urn:uuid:00000000-0000-0000-0000-000000000000"])
+    assert snapshots().count() == 1
+    member = models.Association.objects.get(target_uuid=source.entry_uuid)
+    with django_capture_on_commit_callbacks(execute=True):
+        members = models.Association.objects.filter(source_uuid=member.source_uuid)
+        uuids = [member.source_uuid]
+        for each in members:
+            uuids += [each.entry_uuid, each.target_uuid]
+        touching = models.Association.objects.filter(source_uuid__in=uuids).exclude(source_uuid=member.source_uuid)
+        uuids += touching.values_list("entry_uuid", flat=True)
+        remove_objects(RemoveObjects(tuple(dict.fromkeys(uuids))), facility_code=HOSPITAL.facility_code)
+    assert not snapshots().exists()
+    assert not models.Content.objects.filter(pk=blob.pk).exists()
+    assert not models.Association.objects.filter(association_type=IS_SNAPSHOT_OF).exists()
+    read(patient)
+    assert snapshots().count() == 1
+
+
+def test_it_is_registered_whole_or_not_at_all(patient: str, monkeypatch: Any) -> None:
+    before = models.DocumentEntry.objects.count(), models.SubmissionSet.objects.count(), AuditRecord.objects.count()
+
+    def fail(*arguments: Any, **more: Any) -> None:
+        raise RuntimeError("the power is gone")
+
+    for place in ("record_own_work", "write_sources", "_hand_out"):
+        with monkeypatch.context() as broken:
+            broken.setattr(keeping, place, fail)
+            with pytest.raises(RuntimeError):
+                retrieve(asked_of(patient), reading(patient))
+        after = models.DocumentEntry.objects.count(), models.SubmissionSet.objects.count(), AuditRecord.objects.count()
+        assert after == before
+    assert read(patient) is not None
+
+
+def test_a_repository_that_cannot_take_it_says_so(patient: str, settings: Any) -> None:
+    settings.DOCUMENT_SCANNER = f"{__name__}.refuse"
+    result = retrieve(asked_of(patient), reading(patient))
+    assert result.documents == ()
+    assert [each.location for each in result.findings] == [asked_of(patient).documents[0].document_unique_id]
+    assert not snapshots().exists()
+
+
+def refuse(path: Path) -> bool:
+    return False
+
+
+def test_without_snapshots_nothing_is_kept(patient: str, settings: Any) -> None:
+    settings.SUMMARY_SNAPSHOTS = False
+    (first,) = retrieve(asked_of(patient), reading(patient)).documents
+    (second,) = retrieve(asked_of(patient), reading(patient)).documents
+    assert first.new_document_unique_id != second.new_document_unique_id
+    assert first.new_repository_unique_id == ""
+    assert not snapshots().exists()
 
 
 # Offers -------------------------------------------------------------------------------------------------------------
