@@ -170,6 +170,7 @@ class DocumentEntry(RegistryRow):
 
     event_codes and confidentiality_codes repeat the side tables, one code a line, so that a permit is applied to a row
     without a second query; care_date is the day of care in Japan (of creation where the care has no time).
+    sources: of what the network itself makes from others' records, whose they are (``rules``); "" of all else.
     """
 
     logical_id = models.CharField(_("logical ID"), max_length=64)
@@ -195,6 +196,7 @@ class DocumentEntry(RegistryRow):
     content = models.ForeignKey(
         Content, verbose_name=_("content"), null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
     )
+    sources = models.TextField(_("made from"), blank=True, default="", db_default="")
     fragment = models.BinaryField(_("ebRIM"))
 
     class Meta:
@@ -496,3 +498,15 @@ PATIENT_TABLES: tuple[type[PatientRow], ...] = (
     FolderCode,
     Withdrawn,
 )
+
+# The side tables of each kind of object, with their column that names it.
+SIDE_TABLES: dict[type[models.Model], tuple[tuple[type[PatientRow], str], ...]] = {
+    DocumentEntry: (
+        (EventCode, "entry"),
+        (ConfidentialityCode, "entry"),
+        (AuthorPerson, "entry"),
+        (ReferenceId, "entry"),
+    ),
+    SubmissionSet: ((SubmissionSetAuthorPerson, "submission_set"), (IntendedRecipient, "submission_set")),
+    Folder: ((FolderCode, "folder"),),
+}

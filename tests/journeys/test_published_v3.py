@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from lxml import etree
 
@@ -13,7 +11,7 @@ from hie.wire.soap.envelope import SoapBody, SoapMessage
 from tests.conformance import CONFORMANCE, needs_conformance
 from tests.journeys.soap_region import HOSPITAL, Region, records
 from tests.wire.hl7v3.messages import code_at, message_of
-from tests.wire.hl7v3.test_acceptance import ALL, REFUSED, REQUESTS
+from tests.wire.hl7v3.test_acceptance import ALL, REQUESTS
 
 pytestmark = [needs_conformance, pytest.mark.django_db(transaction=True)]
 

@@ -33,10 +33,10 @@ from apps.network import queries as network
 from apps.pix import matching
 from apps.pix.matching import Kind
 from apps.pix.models import PatientLoad
-from apps.pix.services import intake, runs, versions
+from apps.pix.services import batches, intake, versions
+from apps.pix.services.batches import Told
 from apps.pix.services.checking import check
 from apps.pix.services.linking import Cause
-from apps.pix.services.runs import Told
 from hie.exchange.audit import PATIENT_RECORD, UPDATE
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.patients import FeedEvent, FeedOutcome, PatientFeed
@@ -168,11 +168,11 @@ def _carry_out(
     now.refused += refused
 
 
-def _carry_out_once(load_id: int, place: int, told: Sequence[Told], facility_code: str) -> runs.Done:
+def _carry_out_once(load_id: int, place: int, told: Sequence[Told], facility_code: str) -> batches.Done:
     row = PatientLoad.objects.select_for_update().get(pk=load_id)
     if row.position != place:
         raise UnreadableListError("Another process is loading the same list.")
-    done = runs.carry_out_all(told, facility_code, f"list:{row.source[:16]}")
+    done = batches.carry_out_all(told, facility_code, f"list:{row.source[:16]}")
     refused = sum(not isinstance(each, FeedOutcome) for each in done.outcomes)
     row.position += len(told)
     row.entered += done.entered

@@ -2,6 +2,7 @@
 
 from apps.ssmix.services.checking import Check, check_storage, check_transactions, lines
 from apps.ssmix.services.locking import holder_of
+from apps.ssmix.services.offering import renew_all
 from apps.ssmix.services.quarantine import decide
 from apps.ssmix.services.scanning import Progress, ScanRefusedError, is_due, scan
 from apps.ssmix.services.storages import add_storage, request_scan
@@ -17,6 +18,7 @@ __all__ = [
     "holder_of",
     "is_due",
     "lines",
+    "renew_all",
     "request_scan",
     "scan",
 ]

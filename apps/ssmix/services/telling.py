@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from apps.network.queries import Facility
 from apps.pix import queries as pix
 from apps.ssmix.models import Part, State
+from apps.ssmix.services.offering import offer_summaries
 from apps.ssmix.services.registering import (
     Registration,
     feed_patients,
@@ -49,6 +50,8 @@ def tell(batch: Batch, facility: Facility, counts: Counter[str]) -> None:
         else:
             each.row.state, each.row.rules = State.QUARANTINED.value, _with(each.row.rules, "OWN-05")
             each.row.entry_uuid, each.row.unique_id = "", ""
+    fresh = {regional_ids[each.row.patient_id] for each in wanted.documents if each.row.live and each.facts}
+    offer_summaries(facility.code, fresh, wanted.deprecate)
     batch.parts = outcome.parts
     if batch.moved:
         relocate_content({row.entry_uuid: locator_of(row) for row, _ in batch.moved})

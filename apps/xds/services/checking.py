@@ -29,6 +29,7 @@ from django.utils.module_loading import import_string
 
 from apps.xds import stores
 from apps.xds.models import (
+    SIDE_TABLES,
     Association,
     Content,
     DocumentEntry,
@@ -39,7 +40,6 @@ from apps.xds.models import (
     RepositoryCheck,
     SubmissionSet,
 )
-from apps.xds.services.moving import SIDE_TABLES
 from apps.xds.services.removing import backup_under_way, give_up
 from hie.values.documents import DataKey, Readable
 from hie.values.errors import ExchangeError

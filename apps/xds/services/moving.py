@@ -10,23 +10,17 @@ from django.db import transaction
 
 from apps.xds.models import (
     PATIENT_TABLES,
+    SIDE_TABLES,
     Association,
-    AuthorPerson,
-    ConfidentialityCode,
     DocumentEntry,
-    EventCode,
     Folder,
-    FolderCode,
-    IntendedRecipient,
-    PatientRow,
-    ReferenceId,
     SubmissionSet,
-    SubmissionSetAuthorPerson,
     SubscriptionPatient,
     Withdrawn,
     shard_key_of,
 )
 from apps.xds.services import id_map
+from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import hold
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.wire.ebxml.fragments import read_fragment, with_patient_id
@@ -69,6 +63,7 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
     moving = {row.entry_uuid for row in DocumentEntry.objects.filter(**of_previous) if _source(row) in charts}
     if not moving:
         return 0
+    withdraw_snapshots(previous, moving)
     associations = list(Association.objects.filter(**of_previous).defer("fragment"))
     kept = set(DocumentEntry.objects.filter(**of_previous).values_list("entry_uuid", flat=True)) - moving
     holding = {row.source_uuid for row in associations if row.target_uuid in moving}
@@ -124,18 +119,6 @@ def _give(model: type[Any], uuids: Collection[str], of_patient: dict[str, Any], 
 
 def _cx(regional_id: str) -> str:
     return Identifier(regional_id, AssigningAuthority(oid=settings.AFFINITY_DOMAIN_OID)).xds_cx
-
-
-SIDE_TABLES: dict[type[Any], tuple[tuple[type[PatientRow], str], ...]] = {
-    DocumentEntry: (
-        (EventCode, "entry"),
-        (ConfidentialityCode, "entry"),
-        (AuthorPerson, "entry"),
-        (ReferenceId, "entry"),
-    ),
-    SubmissionSet: ((SubmissionSetAuthorPerson, "submission_set"), (IntendedRecipient, "submission_set")),
-    Folder: ((FolderCode, "folder"),),
-}
 
 
 def on_persons_joined(subsumed: str, surviving: str, **_: Any) -> None:

@@ -7,8 +7,9 @@ their metadata: while an entry describes a document, the document stays. A facil
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -17,10 +18,10 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.xds import models, stores
-from apps.xds.models import shard_key_of
+from apps.xds.models import SIDE_TABLES, shard_key_of
 from apps.xds.repository import repositories
+from apps.xds.rules import origins_of
 from apps.xds.services import id_map
-from apps.xds.services.moving import SIDE_TABLES
 from apps.xds.services.relationships import Known, known_uuids
 from apps.xds.services.storing import hold
 from apps.xds.shards import marks, shards_of
@@ -76,16 +77,23 @@ def remove_objects(removal: RemoveObjects, *, facility_code: str) -> RegistryRes
     findings = [*removal.findings, *_findings(removal, known, facility_code)]
     if findings:
         raise ExchangeError.of(findings)
+    for patient_id in dict.fromkeys(each.patient_id for each in known.values()):
+        withdraw_snapshots(patient_id, known)
+    _take_out(known)
+    return RegistryResult()
+
+
+def _take_out(known: Mapping[str, Known]) -> None:
+    """Delete objects; where the content of entries lies is remembered."""
     _withdraw(known)
     by_patient: dict[tuple[str, str], list[int]] = {}
     for each in known.values():
         by_patient.setdefault((each.kind, each.patient_id), []).append(each.key)
-    unique_ids = [name for group, keys in by_patient.items() for name in _taken_out(*group, keys)]
+    unique_ids = [name for group, keys in by_patient.items() for name in _deleted(*group, keys)]
     id_map.leave(list(known), unique_ids)
-    return RegistryResult()
 
 
-def _taken_out(kind: str, patient_id: str, keys: list[int]) -> list[str]:
+def _deleted(kind: str, patient_id: str, keys: list[int]) -> list[str]:
     """Delete objects of one kind and patient with what the side tables say of them; return their unique ids."""
     model, shard = _MODELS[kind], shard_key_of(patient_id)
     unique_ids: list[str] = []
@@ -100,6 +108,26 @@ def _taken_out(kind: str, patient_id: str, keys: list[int]) -> list[str]:
                 [shard, patient_id, *keys],
             )
     return unique_ids
+
+
+def withdraw_snapshots(patient_id: str, made_from: Collection[str]) -> None:
+    """Take away the snapshots of a person that were made from one of these entries, as if they had never been made.
+
+    Called where an entry is described anew, removed or given to another person: what may be disclosed of a snapshot
+    is known from its sources as they were then. Its content goes when the database transaction is over.
+    """
+    of_patient = {"shard_key": shard_key_of(patient_id), "patient_id": patient_id, "facility_code": ""}
+    rows = models.DocumentEntry.objects.filter(**of_patient, content__isnull=False).exclude(sources="")
+    for row in rows.defer("fragment"):
+        if {each.entry_uuid for each in origins_of(row.sources)}.isdisjoint(made_from):
+            continue
+        ends = Q(source_uuid=row.entry_uuid) | Q(target_uuid=row.entry_uuid)
+        touching = models.Association.objects.filter(ends, shard_key=row.shard_key)
+        named = [row.entry_uuid, *touching.values_list("entry_uuid", flat=True)]
+        sets = touching.filter(association_type=HAS_MEMBER, facility_code="").values_list("source_uuid", flat=True)
+        _take_out(known_uuids([*named, *sets]))
+        document = DocumentRequest(row.repository_unique_id, row.unique_id)
+        transaction.on_commit(partial(remove_documents, RemoveDocuments((document,)), facility_code=""))
 
 
 def _findings(removal: RemoveObjects, known: dict[str, Known], facility_code: str) -> Iterator[Finding]:
@@ -152,7 +180,7 @@ def _sets_among(uuids: set[str]) -> set[str]:
     return set(rows.values_list("entry_uuid", flat=True)) if named else set()
 
 
-def _withdraw(known: dict[str, Known]) -> None:
+def _withdraw(known: Mapping[str, Known]) -> None:
     """Remember where the content of entries lies that are about to go."""
     entries = [each for each in known.values() if each.kind == "DocumentEntry"]
     if not entries:

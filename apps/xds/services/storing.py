@@ -131,6 +131,13 @@ def set_status(model: type[Any], key: int, fragment: bytes, status: str) -> None
     model._default_manager.filter(pk=key).update(status=number, fragment=with_status(fragment, status))
 
 
+def set_sources(sources: Mapping[str, str], patients: Mapping[str, str]) -> None:
+    """Say of entries that were just stored what they are made from. Both by entry UUID; patients: regional ids."""
+    for entry_uuid, said in sources.items():
+        owned = {"entry_uuid": entry_uuid, "shard_key": shard_key_of(patients[entry_uuid])}
+        models.DocumentEntry.objects.filter(**owned).update(sources=said)
+
+
 def touch_folders(uuids: Iterable[str], moment: str) -> None:
     """Set lastUpdateTime of folders that were given a document, in the column and in the fragment."""
     named = list(uuids)

@@ -33,6 +33,7 @@ from apps.xds.services.judging import (
     warnings_of,
 )
 from apps.xds.services.relationships import RELATIONSHIPS, REPLACING, Known, known_objects
+from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import approved, hold, set_status, store, touch_folders
 from apps.xds.shards import shards_of
 from hie.values.documents import (
@@ -339,6 +340,8 @@ class _Work:
         if operation.propagate:
             self._propagate(latest.row.entry_uuid, entry_uuid, submission_set)
         set_status(type(latest.row), latest.row.pk, bytes(latest.row.fragment), DEPRECATED)
+        if isinstance(version, DocumentEntry):
+            withdraw_snapshots(latest.row.patient_id, [latest.row.entry_uuid])
 
     def _propagate(self, before: str, after: str, submission_set: SubmissionSet) -> None:
         """What joined the version before to others joins the new one too; these associations are members as well."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import connection
 
 from apps.xds.models import NameKind
-from apps.xds.rules import disclosure_of
+from apps.xds.rules import shows
 from apps.xds.stored_queries.selection import (
     ENTRIES,
     FOLDERS,
@@ -97,7 +97,7 @@ def _sides(patient_id: str, permit: Permit) -> tuple[set[str], set[str]]:
             [*own.parameters, *association.parameters],
         )
         for owner, *columns in each_row(cursor):
-            side = visible if permit.allows(owner, disclosure_of(*columns)) else withheld
+            side = visible if shows(permit, owner, *columns) else withheld
             side.add(columns[0])
     return visible, withheld
 

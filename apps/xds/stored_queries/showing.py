@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from apps.xds.rules import disclosure_of
+from apps.xds.rules import disclosure_of, shows
 from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, TARGETS, Condition, Table, each_row, named
 from hie.exchange.rows import cursor as cursor_of
 from hie.values.access import Decision, Permit
@@ -22,7 +22,8 @@ from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
 from hie.values.errors import ExchangeError, Reason
 
 DISCLOSURE = (
-    "e.entry_uuid, e.facility_code, e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date"
+    "e.entry_uuid, e.facility_code, e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date,"
+    " e.sources"
 )
 _AT_ONCE = 2000  # ids in one statement: a database takes so many parameters and no more
 _DEPTH = 3  # a submission set holds the membership of a document in a folder: further, nothing is an association's end
@@ -66,7 +67,7 @@ def entries(asked: Asked, condition: Condition, table: Table = ENTRIES) -> list[
     )
     with closing(cursor_of(sql, condition.parameters)) as cursor:
         for answer_value, patient_id, *columns in each_row(cursor):
-            if patient_id in open_patients or permit.allows(patient_id, disclosure_of(*columns)):
+            if patient_id in open_patients or shows(permit, patient_id, *columns):
                 found.append(Row(answer_value, columns[0], patient_id, columns[1]))
                 if len(found) > settings.MAX_RESULTS:
                     raise too_many()
@@ -121,6 +122,8 @@ def shown_among(uuids: Collection[str], permit: Permit, depth: int = 0) -> set[s
 def shown(package: Row, members: dict[str, bool], permit: Permit) -> bool:
     """Whether a submission set or folder is shown. members: those that hold documents -> whether one is visible."""
     if package.entry_uuid in members:
+        if not package.facility_code:  # the network's own, as visible as what it holds
+            return members[package.entry_uuid]
         return members[package.entry_uuid] and permit.reveals(package.patient_id, package.facility_code)
     return permit.allows(
         package.patient_id, disclosure_of(package.entry_uuid, package.facility_code, "", "", "", "", "")
@@ -190,7 +193,7 @@ def _entries_among(uuids: Collection[str], permit: Permit) -> tuple[set[str], se
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT e.patient_id, {DISCLOSURE} FROM xds_documententry e WHERE {which}", values)  # noqa: S608
             for owner, *columns in each_row(cursor):
-                (visible if permit.allows(owner, disclosure_of(*columns)) else withheld).add(columns[0])
+                (visible if shows(permit, owner, *columns) else withheld).add(columns[0])
     return visible, withheld
 
 
@@ -234,5 +237,5 @@ def _members_of(uuids: Collection[str], permit: Permit) -> dict[str, bool]:
             )
             for package, owner, *columns in each_row(cursor):
                 if not members.get(package, False):
-                    members[package] = permit.allows(owner, disclosure_of(*columns))
+                    members[package] = shows(permit, owner, *columns)
     return members
