@@ -8,7 +8,7 @@ import secrets
 from django.db import transaction
 from django.utils import timezone
 
-from apps.ids.models import RegionalIdentifier, RegionalIdentifierEvent
+from apps.ids.models import PROVISIONAL, RegionalIdentifier, RegionalIdentifierEvent
 
 RANDOM_BYTES = 16
 
@@ -19,6 +19,19 @@ def issue_regional_id() -> str:
     The row stays for ever and the value is unique in the database, so a value is never issued a second time.
     """
     value = base64.b32encode(secrets.token_bytes(RANDOM_BYTES)).decode("ascii").rstrip("=")
+    RegionalIdentifier.objects.create(value=value)
+    return value
+
+
+def issue_provisional_id() -> str:
+    """An id for a person of whom the identity source has not told yet. It stays inside: no answer carries it."""
+    value = PROVISIONAL + base64.b32encode(secrets.token_bytes(RANDOM_BYTES)).decode("ascii").rstrip("=")
+    RegionalIdentifier.objects.create(value=value)
+    return value
+
+
+def take_regional_id(value: str) -> str:
+    """A regional id as another system issued it. Raises IntegrityError where it was taken before."""
     RegionalIdentifier.objects.create(value=value)
     return value
 

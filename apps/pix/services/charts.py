@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from apps.pix import matching
@@ -16,6 +17,11 @@ from hie.values.people import Address, Demographics, Insurance, NameParts, Perso
 REPRESENTATIONS = ("ideographic", "phonetic", "alphabetic")
 # Longest text a column takes, by the field's name in a message.
 LONGEST = {"name": 120, "birth_date": 26, "sex": 1, "death_time": 26}
+
+
+def is_fed(row: LocalIdentifier) -> bool:
+    """Whether the row is a regional id that the identity source of the affinity domain has fed (decision 0046)."""
+    return row.authority_oid == settings.AFFINITY_DOMAIN_OID
 
 
 def demographics_of(row: LocalIdentifier) -> Demographics:

@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from apps.ids.models import is_provisional
 from apps.ids.rules import NationalNumber, detect_national_number
 from apps.network import queries as network
 from apps.pix.models import Assertion, Encounter, FeedMessage, LinkEvent, LocalIdentifier
@@ -23,13 +25,15 @@ from apps.pix.services import linking
 from apps.pix.services.charts import (
     chart_of,
     check_lengths,
+    demographics_of,
+    is_fed,
     search_fields,
     write_demographics,
     write_search_keys,
 )
 from apps.pix.services.linking import Cause
 from hie.values.errors import ExchangeError, Reason
-from hie.values.identifiers import Identifier
+from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.patients import FeedEvent, FeedOutcome, PatientFeed
 from hie.values.people import Demographics
 
@@ -44,7 +48,8 @@ def feed(feed: PatientFeed, facility_code: str, *, sender: str = "") -> FeedOutc
     """Carry out one event that a facility tells of its patients, once.
 
     facility_code: the caller's facility; it may tell of its own domains only, and a missing authority is its own.
-    sender: the name under which message ids are unique; the facility where empty. A message that the same sender
+    sender: the name under which message ids are unique; the facility where empty. The identity source of the affinity
+    domain (``settings.IDENTITY_SOURCE``) tells of regional ids too. A message that the same sender
     already had carried out, with the same id and content, does nothing again.
 
     Raises ExchangeError: REQUIRED_MISSING, WRONG_DATA_TYPE, UNKNOWN_DOMAIN, NATIONAL_NUMBER, UNKNOWN_KEY,
@@ -53,7 +58,7 @@ def feed(feed: PatientFeed, facility_code: str, *, sender: str = "") -> FeedOutc
     facility = network.facility(facility_code)
     if facility is None:
         raise ExchangeError(Reason.CALLER_NOT_ENTITLED, "The sender's facility does not belong to this network.")
-    domains = _Domains(facility)
+    domains = _Domains(facility, source=bool(sender) and sender == settings.IDENTITY_SOURCE)
     identifiers, warnings = domains.own(feed.identifiers, "identifier")
     prior, prior_warnings = domains.own(feed.prior_identifiers, "prior identifier")
     check_lengths(feed.demographics)
@@ -82,9 +87,13 @@ def forget_old_messages(now: datetime | None = None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Domains:
-    """The domains of one facility: which identifiers of its message are its own to tell of."""
+    """The domains of one facility: which identifiers of its message are its own to tell of.
+
+    source: the sender feeds the regional ids of the affinity domain too; a missing authority is that domain.
+    """
 
     facility: network.Facility
+    source: bool = False
 
     def own(self, identifiers: tuple[Identifier, ...], location: str) -> tuple[tuple[Identifier, ...], list[str]]:
         """The facility's own identifiers, complete, and a warning for each that was left out.
@@ -98,7 +107,7 @@ class _Domains:
             try:
                 found.append(self._complete(identifier, location))
             except ExchangeError as error:
-                if not _is_stranger(identifier):
+                if not (self.source or _is_stranger(identifier)) or not identifier.value.strip():
                     raise
                 left_out.append(error)
         if left_out and not found:
@@ -108,6 +117,8 @@ class _Domains:
         ]
 
     def _complete(self, identifier: Identifier, location: str) -> Identifier:
+        if self.source and self._is_regional(identifier.assigning_authority):
+            return _fed(identifier, location)
         value = self.facility.patient_ids.comparable(identifier.value)
         if not value:
             raise ExchangeError(Reason.REQUIRED_MISSING, f"The {location} has no value.", location)
@@ -126,6 +137,23 @@ class _Domains:
                 f"{location}.authority",
             )
         return replace(identifier, value=value, assigning_authority=authority)
+
+    @staticmethod
+    def _is_regional(authority: AssigningAuthority) -> bool:
+        """Whether this is the affinity domain, by OID or namespace, or nothing at all."""
+        domain = network.affinity_domain()
+        return not authority or (authority.oid or authority.namespace) in (domain.oid, domain.namespace)
+
+
+def _fed(identifier: Identifier, location: str) -> Identifier:
+    """A regional id as its source gives it, complete (ITI TF-2: 3.8.4.1.4)."""
+    value = identifier.value.strip()
+    if not value:
+        raise ExchangeError(Reason.REQUIRED_MISSING, f"The {location} has no value.", location)
+    if len(value) > LONGEST_IDENTIFIER or is_provisional(value):
+        detail = f"The {location} has at most {LONGEST_IDENTIFIER} characters and is no provisional one."
+        raise ExchangeError(Reason.WRONG_DATA_TYPE, detail, location)
+    return replace(identifier, value=value, assigning_authority=network.affinity_domain())
 
 
 def _is_stranger(identifier: Identifier) -> bool:
@@ -203,10 +231,22 @@ class _Done:
 
 def _register(feed: PatientFeed, cause: Cause) -> _Done:
     """A01 A04 A05 A08 A28 A31: every number of the message gets what is told; numbers sent together are one human."""
+    if _tells_nothing_new(feed):
+        return _Done()
     rows = [_register_one(identifier, feed.demographics, cause) for identifier in feed.identifiers]
     for other in rows[1:]:
         linking.state(rows[0], other, Assertion.Basis.ONE_MESSAGE, cause)
     return _Done(_regional(rows[0]))
+
+
+def _tells_nothing_new(feed: PatientFeed) -> bool:
+    """Whether this is an update (A08, PRPA_IN201302UV02) of a regional id that its source never registered.
+
+    A registry ignores it (ITI TF-2: 3.8.4.1.4): the id is not known by it. PAM's A31 inserts.
+    """
+    if feed.event is not FeedEvent.UPDATE or feed.pam:
+        return False
+    return any(each.oid == settings.AFFINITY_DOMAIN_OID and _row(each) is None for each in feed.identifiers)
 
 
 def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> LocalIdentifier:
@@ -363,7 +403,12 @@ def _change_identifier(feed: PatientFeed, cause: Cause) -> _Done:
 
 
 def _rename(row: LocalIdentifier, target: Identifier, cause: Cause) -> _Done:
-    """Give a chart another number; the old one is unknown from now on, the history keeps both."""
+    """Give a chart another number; the old one is unknown from now on, the history keeps both.
+
+    Of a regional id: the new one is registered and the old one merged into it, so that all follows the person.
+    """
+    if is_fed(row):
+        return _merge_rows(row, _register_one(target, demographics_of(row), cause), cause)
     write = linking.write_event
     write(row, LinkEvent.Kind.CHANGED, cause, person_id=None, previous_id=row.person_id, rule="change of number")
     row.value = target.value

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from apps.pix.matching import Chart, Decision, Outcome, Statement, Verdict
@@ -27,6 +28,8 @@ _SAID = "SELECT first_id, second_id, one_human, basis FROM pix_assertion WHERE e
 _TWINS = "SELECT first_id, second_id, FALSE, 'twins' FROM pix_matchdecision WHERE rule = 'twins' AND "
 _STATED = " UNION ".join(each + side + "_id IN ({ids})" for each in (_SAID, _TWINS) for side in ("first", "second"))
 
+_FED = "SELECT id FROM pix_localidentifier WHERE authority_oid = %s AND status = 'active' AND id IN ({})"
+
 
 class DatabaseStore:
     """What matching may ask. Rows that were read once are kept as long as the store: use a new one after waiting.
@@ -37,6 +40,7 @@ class DatabaseStore:
     def __init__(self) -> None:
         self.rows: dict[int, LocalIdentifier] = {}
         self.bases: dict[tuple[int, int], str] = {}
+        self._fed: set[int] = set()
         self._charts: dict[int, Chart] = {}
 
     def holders(self, wanted: Sequence[int], limit: int) -> dict[int, list[int]]:
@@ -68,7 +72,8 @@ class DatabaseStore:
         """The statements in force with one of these charts on either side.
 
         Charts that may be twins are held apart like charts that a clerk keeps apart, until one says that they are one:
-        a third chart without a name, which could be either's, must not tie them together.
+        a third chart without a name, which could be either's, must not tie them together. So are two regional ids of
+        an identity source: it alone says that they are one (``services.identity_source``).
         """
         found: dict[tuple[int, int], bool] = {}
         for some in _portions(ids):
@@ -78,7 +83,19 @@ class DatabaseStore:
                     found[first, second] = bool(one_human)
                 else:
                     found.setdefault((first, second), False)
+        for pair in self._fed_apart(ids) if settings.IDENTITY_SOURCE else ():
+            found.setdefault(pair, False)
         return [Statement(first, second, one_human) for (first, second), one_human in found.items()]
+
+    def _fed_apart(self, ids: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Pairs of active regional ids of the identity source, of these charts and of those asked for before."""
+        fresh = set()
+        for some in _portions(ids):
+            fresh |= {chart for (chart,) in _fetch(_FED.format(places(some)), [settings.AFFINITY_DOMAIN_OID, *some])}
+        fresh -= self._fed
+        self._fed |= fresh
+        for one in fresh:
+            yield from ((min(one, other), max(one, other)) for other in self._fed if other != one)
 
 
 def keys_of(chart: int) -> set[int]:
