@@ -4,7 +4,14 @@ from apps.xds.services.assembling import retrieve, sweep_assembled
 from apps.xds.services.code_sets import dump_codes, load_codes
 from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
 from apps.xds.services.moving import move_patient, move_records
-from apps.xds.services.registration import prepare, prepare_provided, register, register_prepared, submit
+from apps.xds.services.registration import (
+    prepare,
+    prepare_provided,
+    refuse_limited,
+    register,
+    register_prepared,
+    submit,
+)
 from apps.xds.services.removing import (
     patients_of_documents,
     patients_of_objects,
@@ -28,6 +35,7 @@ __all__ = [
     "prepare",
     "prepare_provided",
     "publish",
+    "refuse_limited",
     "register",
     "register_prepared",
     "relocate_content",
