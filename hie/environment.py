@@ -12,6 +12,8 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from hie.values.identifiers import is_oid
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -51,6 +53,11 @@ VARIABLES = (
         "HIE_TLS_CLIENT_CA", "", "PEM bundle of authorities whose client certificates are believed; empty: built-in."
     ),
     Variable("HIE_OID_ROOT", "", "OID arc of this installation; empty: a fresh 2.25 arc, made once and kept."),
+    Variable(
+        "HIE_IDENTITY_SOURCE",
+        "",
+        "OID and node, as 1.2.3.4 master-index: who issues the patient ids of the region; empty: this server.",
+    ),
     Variable("HIE_HOME_COMMUNITY", "", "homeCommunityId as a bare OID; empty: <OID root>.7."),
     Variable("HIE_NETWORK_NAME", "地域医療連携ネットワーク", "Name of the network, shown in the admin and the audit."),
     Variable("HIE_CONSENT_DEFAULT", "opt-in", "Without a directive: opt-in discloses nothing, opt-out discloses."),
@@ -116,6 +123,19 @@ def number(name: str) -> int:
 def flag(name: str) -> bool:
     """The value of a switch: 1, true, yes, on (any case) are on."""
     return text(name).lower() in ("1", "true", "yes", "on")
+
+
+def identity_source() -> tuple[str, str]:
+    """HIE_IDENTITY_SOURCE: the OID of the affinity domain and the node that feeds it; ("", "") where we issue the ids.
+
+    Half of it, or an OID that is none, stops the start with a sentence.
+    """
+    parts = text("HIE_IDENTITY_SOURCE").split()
+    if not parts:
+        return "", ""
+    if len(parts) != 2 or not is_oid(parts[0]):
+        raise SystemExit("HIE_IDENTITY_SOURCE has to be an OID and the name of a node, as: 1.2.3.4 master-index")
+    return parts[0], parts[1]
 
 
 def kept_once(file_name: str, make: str) -> str:

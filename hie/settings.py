@@ -149,7 +149,9 @@ CONTENT_STORES = {
 }
 
 OID_ROOT = environment.text("HIE_OID_ROOT") or environment.kept_once("oid_root", "oid")
-AFFINITY_DOMAIN_OID = f"{OID_ROOT}.1"
+# The node whose feed brings the regional ids, "" where we issue them (docs/decisions/0046).
+_IDENTITY_DOMAIN, IDENTITY_SOURCE = environment.identity_source()
+AFFINITY_DOMAIN_OID = _IDENTITY_DOMAIN or f"{OID_ROOT}.1"
 REPOSITORY_OID = f"{OID_ROOT}.6.1"
 HOME_COMMUNITY_OID = environment.text("HIE_HOME_COMMUNITY") or f"{OID_ROOT}.7"
 NETWORK_NAME = environment.text("HIE_NETWORK_NAME")

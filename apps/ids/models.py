@@ -9,6 +9,14 @@ from django.utils.translation import gettext_lazy as _
 
 from hie.values.identifiers import masked
 
+# How the id of a person begins whom the identity source of the affinity domain has not told of yet.
+PROVISIONAL = "provisional:"
+
+
+def is_provisional(regional_id: str) -> bool:
+    """Whether a regional id only stands for one that the identity source has not told yet; nobody is shown it."""
+    return regional_id.startswith(PROVISIONAL)
+
 
 class KeptForEver(models.QuerySet["Any"]):
     """Rows that may be added and changed, but never taken away."""
@@ -20,7 +28,8 @@ class KeptForEver(models.QuerySet["Any"]):
 class RegionalIdentifier(models.Model):
     """One regional id that was ever issued. The unique constraint covers retired ones too: none is issued twice.
 
-    value: 26 characters of base32 (RFC 4648, without padding), 128 random bits; says nothing about its person.
+    value: 26 characters of base32 (RFC 4648, without padding), 128 random bits; says nothing about its person. Where
+    another system is the identity source of the affinity domain: as that system issued it.
     """
 
     class Status(models.TextChoices):
@@ -28,7 +37,7 @@ class RegionalIdentifier(models.Model):
         RETIRED = "retired", _("retired")
         SUBSUMED = "subsumed", _("subsumed by another")
 
-    value = models.CharField(_("regional id"), max_length=26, unique=True, editable=False)
+    value = models.CharField(_("regional id"), max_length=64, unique=True, editable=False)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.ACTIVE)
     surviving = models.ForeignKey(
         "self", verbose_name=_("surviving id"), null=True, blank=True, on_delete=models.PROTECT, related_name="subsumed"

@@ -8,7 +8,7 @@ import secrets
 from django.db import transaction
 from django.utils import timezone
 
-from apps.ids.models import RegionalIdentifier, RegionalIdentifierEvent
+from apps.ids.models import PROVISIONAL, RegionalIdentifier, RegionalIdentifierEvent
 from hie.exchange import many
 
 RANDOM_BYTES = 16
@@ -29,8 +29,24 @@ def new_regional_id() -> str:
     return base64.b32encode(secrets.token_bytes(RANDOM_BYTES)).decode("ascii").rstrip("=")
 
 
+def new_provisional_id() -> str:
+    """As ``new_regional_id``, for a person of whom the identity source has not told yet. No answer carries it."""
+    return PROVISIONAL + new_regional_id()
+
+
 # For whoever issues many at once: value, status (active), moment.
 ISSUED = many.Table("ids_regionalidentifier", (("value", "text"), ("status", "text"), ("issued_at", "timestamptz")))
+
+
+def issue_provisional_id() -> str:
+    """An id for a person of whom the identity source has not told yet. It stays inside: no answer carries it."""
+    return take_regional_id(new_provisional_id())
+
+
+def take_regional_id(value: str) -> str:
+    """A regional id as another system issued it. Raises IntegrityError where it was taken before."""
+    RegionalIdentifier.objects.create(value=value)
+    return value
 
 
 def retire(value: str, *, reason: str) -> None:

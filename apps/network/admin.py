@@ -293,7 +293,7 @@ class NodeAdmin(Kept):
                 "description": _("Without TLS a node is known by these two; over TLS its certificate decides."),
             },
         ),
-        (_("What it may do"), {"fields": tuple(ENTITLEMENTS.values())}),
+        (_("What it may do"), {"fields": (*ENTITLEMENTS.values(), "limited_metadata")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Node]:

@@ -164,6 +164,11 @@ class Node(models.Model):
     may_retrieve = models.BooleanField(_("retrieves documents"), default=False)
     may_submit = models.BooleanField(_("submits documents"), default=False)
     may_administer = models.BooleanField(_("administers"), default=False)
+    limited_metadata = models.BooleanField(
+        _("limited metadata"),
+        default=False,
+        help_text=_("It may submit documents whose metadata say that they are limited (ITI-41)."),
+    )
     enabled = models.BooleanField(
         _("enabled"), default=True, help_text=_("A node that is switched off is refused within seconds.")
     )

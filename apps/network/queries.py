@@ -157,6 +157,7 @@ _NODE_COLUMNS = (
     "certificates__valid_until",
     "certificates__revoked_at",
     *models.ENTITLEMENTS.values(),
+    "limited_metadata",
 )
 
 
@@ -166,6 +167,7 @@ def _known_node(row: dict[str, Any], fingerprint: str) -> KnownNode:
         facility_code=row["facility__code"],
         facility_name=row["facility__name"],
         accesses=frozenset(access for access, column in models.ENTITLEMENTS.items() if row[column]),
+        limited_metadata=row["limited_metadata"],
     )
     found = KnownNode(
         node=node,

@@ -23,7 +23,8 @@ from hie.values.identifiers import masked
 # Two persons turned out to be one. Sent with (subsumed: str, surviving: str), regional ids, inside the transaction.
 persons_joined = Signal()
 # Charts went from one person to another that stays a different person (a link was undone). Sent with
-# (identifiers: tuple[Identifier, ...], previous: str, current: str), regional ids, inside the transaction.
+# (identifiers: tuple[Identifier, ...], previous: str, current: str, submitted: bool), regional ids, inside the
+# transaction. submitted: what was submitted under the previous id goes along; else only what the index filed there.
 records_moved = Signal()
 # Identifiers changed their person, number or state. Sent with (events: Sequence[LinkEvent]), inside the transaction.
 links_changed = Signal()

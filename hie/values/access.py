@@ -42,12 +42,16 @@ class PurposeOfUse(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The system that asks: a row of ``apps.network``. facility_code is the 10-digit code of the facility it serves."""
+    """The system that asks: a row of ``apps.network``. facility_code is the 10-digit code of the facility it serves.
+
+    limited_metadata: it may submit documents with limited metadata (ITI-41).
+    """
 
     name: str
     facility_code: str
     facility_name: str = ""
     accesses: frozenset[Access] = frozenset()
+    limited_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,13 +102,38 @@ def soap_consumer() -> Iterator[Consumer]:
         start_response("200 OK", [("Content-Type", "application/soap+xml; charset=UTF-8")])
         return [content]
 
-    server = WSGIServer(("127.0.0.1", 0), _Quiet)
+    with _serving(application, consumer):
+        yield consumer
+
+
+@contextmanager
+def answers_consumer(port: int = 0) -> Iterator[Consumer]:
+    """Takes answers that were wanted at an address of its own; told: (Content-Type, body) of each.
+
+    refuses: answer 503, as a system that is being restarted.
+    """
+    consumer = Consumer()
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        if not consumer.refuses:
+            consumer.told.append((environ["CONTENT_TYPE"], body))
+        start_response("503 Service Unavailable" if consumer.refuses else "202 Accepted", [("Content-Length", "0")])
+        return []
+
+    with _serving(application, consumer, port):
+        yield consumer
+
+
+@contextmanager
+def _serving(application: Any, consumer: Consumer, port: int = 0) -> Iterator[None]:
+    server = WSGIServer(("127.0.0.1", port), _Quiet)
     server.set_app(application)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     consumer.address = f"http://127.0.0.1:{server.server_port}/consumer"
     try:
-        yield consumer
+        yield
     finally:
         server.shutdown()
         server.server_close()

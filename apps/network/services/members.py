@@ -108,11 +108,17 @@ def set_facility_enabled(*, code: str, enabled: bool) -> None:
     facility.save(update_fields=["enabled"])
 
 
+def _domain_namespace() -> str:
+    """``REGION``; with a number behind it where a former domain of this installation has it."""
+    count = AssigningAuthority.objects.filter(namespace__startswith=AFFINITY_DOMAIN_NAMESPACE).count()
+    return AFFINITY_DOMAIN_NAMESPACE + (f"-{count + 1}" if count else "")
+
+
 def set_own_rows() -> None:
     """Write the rows that the settings decide: the affinity domain's authority and our own community."""
     AssigningAuthority.objects.get_or_create(
         oid=settings.AFFINITY_DOMAIN_OID,
-        defaults={"namespace": AFFINITY_DOMAIN_NAMESPACE, "name": settings.NETWORK_NAME},
+        defaults={"namespace": _domain_namespace(), "name": settings.NETWORK_NAME},
     )
     if not Community.objects.filter(home_community_oid=settings.HOME_COMMUNITY_OID, is_own=True).exists():
         Community.objects.filter(is_own=True).update(is_own=False)

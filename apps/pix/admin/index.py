@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Model, Q, QuerySet
@@ -184,7 +185,7 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
         )
 
     def has_reissue_permission(self, request: HttpRequest, object_id: int | None = None) -> bool:
-        return request.user.has_perm("pix.change_person")
+        return not settings.IDENTITY_SOURCE and request.user.has_perm("pix.change_person")
 
     def _reissue(self, request: HttpRequest, person: Person, reason: str) -> HttpResponse:
         try:

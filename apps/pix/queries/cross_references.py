@@ -9,6 +9,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import Count
 
+from apps.ids.models import is_provisional
 from apps.network import queries as network
 from apps.pix.models import LinkEvent, LocalIdentifier, Person
 from apps.pix.queries.reviewing import review_figures
@@ -26,8 +27,10 @@ def regional_id_of(identifier: Identifier) -> str | None:
     subsumed or re-issued is not known any more (ITI TF-2: 3.8.4.2). The regional id itself is an identifier of the
     affinity domain (``settings.AFFINITY_DOMAIN_OID``).
     """
-    oid, value = _canonical(identifier)
+    oid, value = canonical(identifier)
     if oid == settings.AFFINITY_DOMAIN_OID:
+        if is_provisional(value):
+            return None
         sql = "SELECT regional_id FROM pix_person WHERE regional_id = %s AND status = 'active'"
         parameters = [value]
     else:
@@ -47,7 +50,7 @@ def regional_ids_of(identifiers: Iterable[Identifier]) -> dict[Identifier, str]:
     """
     by_oid: dict[str, dict[str, Identifier]] = {}
     for each in identifiers:
-        oid, value = _canonical(each)
+        oid, value = canonical(each)
         by_oid.setdefault(oid, {})[value] = each
     found = {}
     for oid, by_value in by_oid.items():
@@ -83,8 +86,8 @@ def identifiers_of(regional_id: str) -> tuple[Identifier, ...]:
     found = rows.fetch(
         "SELECT l.value, l.authority_oid, l.type_code FROM pix_localidentifier l"
         " JOIN pix_person p ON p.id = l.person_id"
-        " WHERE p.regional_id = %s AND l.status = 'active' ORDER BY l.id",
-        [regional_id],
+        " WHERE p.regional_id = %s AND l.status = 'active' AND l.authority_oid <> %s ORDER BY l.id",
+        [regional_id, settings.AFFINITY_DOMAIN_OID],
     )
     return tuple(Identifier(value, _authority(oid), type_code) for value, oid, type_code in found)
 
@@ -121,7 +124,7 @@ _BY_REGIONAL_ID = _CHARTS_OF.format(known="pix_person p", condition="p.regional_
 
 def with_person(query: CrossReferenceQuery) -> CrossReferenceQuery:
     """The query with every identifier of the person behind the one it asks with: one statement for gate and verb."""
-    return replace(query, known=_known_by(*_canonical(query.identifier)))
+    return replace(query, known=_known_by(*canonical(query.identifier)))
 
 
 def subject_of_query(query: CrossReferenceQuery) -> tuple[Subject, ...]:
@@ -143,7 +146,7 @@ def cross_references(query: CrossReferenceQuery, permit: Permit) -> CrossReferen
     network does not know (n from 1), all together; UNKNOWN_KEY at ``identifier``.
     """
     domains = _known_domains(query)
-    asked_with = _canonical(query.identifier)
+    asked_with = canonical(query.identifier)
     known = _known_by(*asked_with) if query.known is None else query.known
     visible = [each for each in known if _may_see(each, known[0], permit)]
     if not any(_key(each) == asked_with for each in visible):
@@ -179,6 +182,8 @@ def _known_domains(query: CrossReferenceQuery) -> frozenset[str]:
 def _known_by(oid: str, value: str) -> tuple[KnownIdentifier, ...]:
     """The regional id and every active chart number of the person whom an identifier names, the regional id first."""
     by_regional_id = oid == settings.AFFINITY_DOMAIN_OID
+    if by_regional_id and is_provisional(value):
+        return ()
     found = rows.fetch(_BY_REGIONAL_ID, [value]) if by_regional_id else rows.fetch(_BY_CHART, [oid, value])
     if not found:
         return ()
@@ -186,26 +191,24 @@ def _known_by(oid: str, value: str) -> tuple[KnownIdentifier, ...]:
     charts = [
         KnownIdentifier(Identifier(value, _authority(oid), type_code), facility_code)
         for _, oid, value, type_code, facility_code in found
-        if oid
+        if oid and oid != settings.AFFINITY_DOMAIN_OID
     ]
     return (regional, *charts)
 
 
 def _may_see(known: KnownIdentifier, regional: KnownIdentifier, permit: Permit) -> bool:
     """Whether the answer may show this identifier: the regional id, the caller's own, and what the permit reveals."""
+    if known is regional:
+        return not is_provisional(regional.identifier.value)
     own = permit.caller.node.facility_code
-    return (
-        known is regional
-        or known.facility_code == own
-        or permit.reveals(regional.identifier.value, known.facility_code)
-    )
+    return known.facility_code == own or permit.reveals(regional.identifier.value, known.facility_code)
 
 
 def _key(known: KnownIdentifier) -> tuple[str, str]:
     return known.identifier.oid, known.identifier.value
 
 
-def _canonical(identifier: Identifier) -> tuple[str, str]:
+def canonical(identifier: Identifier) -> tuple[str, str]:
     """OID and value as the tables hold them: the authority by either name, the value as its facility writes it."""
     authority = find_authority(identifier.assigning_authority)
     oid = authority.oid if authority else identifier.oid
@@ -229,7 +232,7 @@ def _authority(oid: str) -> AssigningAuthority:
 
 def person_on(identifier: Identifier, moment: datetime) -> str | None:
     """The regional id that stood behind an identifier at a past moment, as it was then; None where none did."""
-    oid, value = _canonical(identifier)
+    oid, value = canonical(identifier)
     event = (
         LinkEvent.objects.filter(authority_oid=oid, value=value, at__lte=moment)
         .order_by("-at", "-id")
@@ -245,7 +248,7 @@ def linked_with(identifier: Identifier, moment: datetime) -> tuple[Identifier, .
     if regional_id is None:
         return ()
     candidates = LinkEvent.objects.filter(person__regional__value=regional_id, at__lte=moment)
-    pairs = sorted(set(candidates.values_list("authority_oid", "value")) - {_canonical(identifier)})
+    pairs = sorted(set(candidates.values_list("authority_oid", "value")) - {canonical(identifier)})
     others = (Identifier(value, _authority(oid)) for oid, value in pairs)
     return tuple(other for other in others if person_on(other, moment) == regional_id)
 

@@ -22,6 +22,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from apps.ids.models import is_provisional
 from apps.network import queries as network
 from apps.pix.queries.cross_references import find_authority
 from apps.pix.queries.spelling import address_key, postal_digits, sound, spelled, telephone_digits
@@ -346,7 +347,7 @@ def _pairs(group: Iterable[Identifier]) -> Iterator[tuple[str, str]]:
 
 def _of_identifiers(pairs: frozenset[tuple[str, str]]) -> Condition:
     """A person with one of these identifiers; the regional id is one of them."""
-    regional = [value for oid, value in pairs if oid == settings.AFFINITY_DOMAIN_OID]
+    regional = [value for oid, value in pairs if oid == settings.AFFINITY_DOMAIN_OID and not is_provisional(value)]
     charts = sorted(pair for pair in pairs if pair[0] != settings.AFFINITY_DOMAIN_OID)
     parts, parameters = ["1 = 0"], []
     if charts:

@@ -12,8 +12,9 @@ from apps.pix.services.finding import (
     subjects_of_continuation,
     subjects_of_search,
 )
+from apps.pix.services.identity_source import change_link
 from apps.pix.services.notifying import forget_told, give_up, retry_now, send_due
-from apps.pix.services.reissuing import NotActiveError, reissue
+from apps.pix.services.reissuing import NotActiveError, NotOursError, reissue
 from apps.pix.services.reviewing import (
     AlreadyDecidedError,
     ExplainedPair,
@@ -35,10 +36,12 @@ __all__ = [
     "AlreadyDecidedError",
     "ExplainedPair",
     "NotActiveError",
+    "NotOursError",
     "StatedElsewhereError",
     "after",
     "annotate",
     "cancel_search",
+    "change_link",
     "continue_search",
     "decide",
     "explain_pair",

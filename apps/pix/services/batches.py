@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -36,10 +37,11 @@ def feed_all(
     done all the same. Regional ids are those at the end. What stops them all (a database that is busy) is raised, and
     nothing is done.
     """
+    source = bool(sender) and sender == settings.IDENTITY_SOURCE
     checked: list[PatientFeed | ExchangeError] = []
     for each in feeds:
         try:
-            checked.append(check(each, facility_code))
+            checked.append(check(each, facility_code, source=source))
         except ExchangeError as error:
             checked.append(error)
     with transaction.atomic():
@@ -206,6 +208,7 @@ def _names_one(feed: PatientFeed | ExchangeError) -> bool:
         isinstance(feed, PatientFeed)
         and feed.event in (FeedEvent.REGISTER, FeedEvent.UPDATE)
         and len(feed.identifiers) == 1
+        and feed.identifiers[0].oid != settings.AFFINITY_DOMAIN_OID
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection
 
 from apps.pix import matching
@@ -108,6 +109,11 @@ def _row(values: tuple[Any, ...]) -> LocalIdentifier:
         if isinstance(given[name], str):
             given[name] = json.loads(given[name])
     return LocalIdentifier.from_db(DEFAULT_DB_ALIAS, _READ, list(given.values()))
+
+
+def is_fed(row: LocalIdentifier) -> bool:
+    """Whether the row is a regional id that the identity source of the affinity domain has fed (decision 0046)."""
+    return row.authority_oid == settings.AFFINITY_DOMAIN_OID
 
 
 def demographics_of(row: LocalIdentifier) -> Demographics:

@@ -7,22 +7,26 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from apps.ids.models import is_provisional
 from apps.ids.rules import NationalNumber, detect_national_number
 from apps.network import queries as network
 from apps.pix.services.charts import check_lengths
 from hie.values.errors import ExchangeError, Reason
-from hie.values.identifiers import Identifier
+from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.patients import PatientFeed
 
 LONGEST_IDENTIFIER = 64
 
 
-def check(feed: PatientFeed, facility_code: str) -> PatientFeed:
-    """The feed with its identifiers complete and every warning; what needs no look into the index is refused here."""
+def check(feed: PatientFeed, facility_code: str, *, source: bool = False) -> PatientFeed:
+    """The feed with its identifiers complete and every warning; what needs no look into the index is refused here.
+
+    source: the sender is the identity source of the affinity domain, which tells of regional ids too.
+    """
     facility = network.facility(facility_code)
     if facility is None:
         raise ExchangeError(Reason.CALLER_NOT_ENTITLED, "The sender's facility does not belong to this network.")
-    domains = _Domains(facility)
+    domains = _Domains(facility, source)
     identifiers, warnings = domains.own(feed.identifiers, "identifier")
     prior, prior_warnings = domains.own(feed.prior_identifiers, "prior identifier")
     other, other_warnings = domains.own(feed.other_identifiers, "other identifier")
@@ -42,9 +46,13 @@ def check(feed: PatientFeed, facility_code: str) -> PatientFeed:
 
 @dataclass(frozen=True, slots=True)
 class _Domains:
-    """The domains of one facility: which identifiers of its message are its own to tell of."""
+    """The domains of one facility: which identifiers of its message are its own to tell of.
+
+    source: the sender feeds the regional ids of the affinity domain too; a missing authority is that domain.
+    """
 
     facility: network.Facility
+    source: bool = False
 
     def own(self, identifiers: tuple[Identifier, ...], location: str) -> tuple[tuple[Identifier, ...], list[str]]:
         """The facility's own identifiers, complete, and a warning for each that was left out.
@@ -58,7 +66,7 @@ class _Domains:
             try:
                 found.append(self._complete(identifier, location))
             except ExchangeError as error:
-                if not _is_stranger(identifier):
+                if not (self.source or _is_stranger(identifier)) or not identifier.value.strip():
                     raise
                 left_out.append(error)
         if left_out and not found:
@@ -68,6 +76,8 @@ class _Domains:
         ]
 
     def _complete(self, identifier: Identifier, location: str) -> Identifier:
+        if self.source and self._is_regional(identifier.assigning_authority):
+            return _fed(identifier, location)
         value = self.facility.patient_ids.comparable(identifier.value)
         if not value:
             raise ExchangeError(Reason.REQUIRED_MISSING, f"The {location} has no value.", location)
@@ -86,6 +96,23 @@ class _Domains:
                 f"{location}.authority",
             )
         return Identifier(value, authority, identifier.type_code)
+
+    @staticmethod
+    def _is_regional(authority: AssigningAuthority) -> bool:
+        """Whether this is the affinity domain, by OID or namespace, or nothing at all."""
+        domain = network.affinity_domain()
+        return not authority or (authority.oid or authority.namespace) in (domain.oid, domain.namespace)
+
+
+def _fed(identifier: Identifier, location: str) -> Identifier:
+    """A regional id as its source gives it, complete (ITI TF-2: 3.8.4.1.4)."""
+    value = identifier.value.strip()
+    if not value:
+        raise ExchangeError(Reason.REQUIRED_MISSING, f"The {location} has no value.", location)
+    if len(value) > LONGEST_IDENTIFIER or is_provisional(value):
+        detail = f"The {location} has at most {LONGEST_IDENTIFIER} characters and is no provisional one."
+        raise ExchangeError(Reason.WRONG_DATA_TYPE, detail, location)
+    return replace(identifier, value=value, assigning_authority=network.affinity_domain())
 
 
 def _is_stranger(identifier: Identifier) -> bool:

@@ -15,6 +15,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -25,7 +26,9 @@ from apps.pix.services.charts import (
     adapted,
     chart_of,
     content_now,
+    demographics_of,
     find_row,
+    is_fed,
     search_fields,
     write_content,
     write_demographics,
@@ -50,13 +53,15 @@ def feed(feed: PatientFeed, facility_code: str, *, sender: str = "") -> FeedOutc
     """Carry out one event that a facility tells of its patients, once.
 
     facility_code: the caller's facility; it may tell of its own domains only, and a missing authority is its own.
-    sender: the name under which message ids are unique; the facility where empty. A message that the same sender
+    sender: the name under which message ids are unique; the facility where empty. The identity source of the affinity
+    domain (``settings.IDENTITY_SOURCE``) tells of regional ids too. A message that the same sender
     already had carried out, with the same id and content, does nothing again.
 
     Raises ExchangeError: REQUIRED_MISSING, WRONG_DATA_TYPE, UNKNOWN_DOMAIN, NATIONAL_NUMBER, UNKNOWN_KEY,
     MERGE_REFUSED, DUPLICATE_KEY; nothing is changed then.
     """
-    checked, now = check(feed, facility_code), timezone.now()
+    source = bool(sender) and sender == settings.IDENTITY_SOURCE
+    checked, now = check(feed, facility_code, source=source), timezone.now()
     with transaction.atomic():
         if not remember(feed.message_id, content_of_message(checked), sender or facility_code, now):
             regional_id = regional_id_of(checked.identifiers[0]) or ""
@@ -132,6 +137,8 @@ class _Done:
 
 def _register(feed: PatientFeed, cause: Cause) -> _Done:
     """A01 A04 A05 A08 A28 A31: every number of the message gets what is told; numbers sent together are one human."""
+    if _tells_nothing_new(feed):
+        return _Done()
     regional_ids = [_register_one(identifier, feed.demographics, cause) for identifier in feed.identifiers]
     if len(regional_ids) == 1:
         return _Done(regional_ids[0])
@@ -139,6 +146,16 @@ def _register(feed: PatientFeed, cause: Cause) -> _Done:
     for other in others:
         linking.state(first, other, Assertion.Basis.ONE_MESSAGE, cause)
     return _Done(_regional(first))
+
+
+def _tells_nothing_new(feed: PatientFeed) -> bool:
+    """Whether this is an update (A08, PRPA_IN201302UV02) of a regional id that its source never registered.
+
+    A registry ignores it (ITI TF-2: 3.8.4.1.4): the id is not known by it. PAM's A31 inserts.
+    """
+    if feed.event is not FeedEvent.UPDATE or feed.pam:
+        return False
+    return any(each.oid == settings.AFFINITY_DOMAIN_OID and _row(each) is None for each in feed.identifiers)
 
 
 def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> str:
@@ -291,7 +308,15 @@ def _change_identifier(feed: PatientFeed, cause: Cause) -> _Done:
 
 
 def _rename(row: LocalIdentifier, target: Identifier, cause: Cause) -> _Done:
-    """Give a chart another number; the old one is unknown from now on, the history keeps both."""
+    """Give a chart another number; the old one is unknown from now on, the history keeps both.
+
+    Of a regional id: the new one is registered and the old one merged into it, so that all follows the person.
+    """
+    if is_fed(row):
+        _register_one(target, demographics_of(row), cause)
+        survivor = _row(target)
+        assert survivor is not None
+        return _merge_rows(row, survivor, cause)
     write = linking.write_event
     write(row, LinkEvent.Kind.CHANGED, cause, person_id=None, previous_id=row.person_id, rule="change of number")
     previous, row.value = row.value, target.value

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
+from apps.ids.models import is_provisional
 from apps.network import queries as network
 from apps.pix.models import Encounter, KeptAnswer, Person
 from apps.pix.queries import people, surviving_of
@@ -168,7 +169,8 @@ def _seen_by(permit: Permit, charts: dict[str, list[FoundChart]]) -> dict[str, l
 def _found(regional_id: str, charts: Sequence[FoundChart], query: DemographicsQuery, demands: Demands) -> _Found | None:
     """The person, if a visible chart meets the demands and visible identifiers are the ones asked for."""
     numbers = {(each.identifier.oid, each.identifier.value) for each in charts}
-    numbers.add((settings.AFFINITY_DOMAIN_OID, regional_id))
+    if not is_provisional(regional_id):
+        numbers.add((settings.AFFINITY_DOMAIN_OID, regional_id))
     if any(numbers.isdisjoint(group) for group in demands.identifiers):
         return None
     if query.identified_only and demands.domains and not _told(regional_id, charts, demands.domains):
@@ -361,8 +363,11 @@ def _match(
 
 def _told(regional_id: str, charts: Sequence[FoundChart], domains: Sequence[str]) -> tuple[Identifier, ...]:
     """The identifiers in the domains asked for, or all: the regional id first, then chart numbers by domain."""
-    numbers = sorted((each.identifier for each in charts), key=lambda each: each.oid)
-    known = (Identifier(regional_id, network.affinity_domain()), *numbers)
+    domain = network.affinity_domain()
+    numbers = sorted(
+        (each.identifier for each in charts if each.identifier.oid != domain.oid), key=lambda each: each.oid
+    )
+    known = (*(() if is_provisional(regional_id) else (Identifier(regional_id, domain),)), *numbers)
     return tuple(each for each in known if not domains or each.oid in domains)
 
 

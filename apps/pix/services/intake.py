@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from apps.ids import services as ids
@@ -32,7 +33,7 @@ from apps.pix.services.charts import (
     search_keys_of,
 )
 from apps.pix.services.linking import Cause
-from apps.pix.services.pairs import DECISIONS, KEYS, DatabaseStore, decision_row
+from apps.pix.services.pairs import DECISIONS, KEYS, DatabaseStore, decision_row, fed_among
 from hie.exchange import many
 from hie.exchange.rows import fetch, listed, numbers
 from hie.values.identifiers import Identifier
@@ -57,6 +58,11 @@ class NewChart:
     id: int = 0
     person: int = 0
     decided: dict[int, Decision] = field(default_factory=dict)
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether it is a regional id of the identity source (decision 0046): it brings its person along."""
+        return self.identifier.oid == settings.AFFINITY_DOMAIN_OID
 
 
 def prepare(identifier: Identifier, told: Demographics, cause: Cause, kinds: frozenset[Kind]) -> NewChart:
@@ -225,8 +231,12 @@ class _Intake:
         glances: Mapping[int, Named] = {**self.store.glances(outside), **here}
         worth = {new.id: self._worth(new, searches[new.id], glances) for new in charts}
         read = self.store.charts({each for found in worth.values() for each in found} - here.keys()) | here
+        fed = {new.id for new in charts if new.is_fed}
+        fed |= fed_among(read.keys() - here.keys()) if fed else set()
         for new in charts:
             for other in worth[new.id]:
+                if new.id in fed and other in fed:
+                    continue  # whether two of them are one human their source alone says
                 decision = self._decision(new.chart, read.get(other))
                 if decision is not None:
                     new.decided[other] = decision
@@ -271,7 +281,9 @@ class _Intake:
             self.store.add(new)
             self._unwritten.append(new)
             linked = [other for other, each in new.decided.items() if each.verdict.outcome is Outcome.LINK]
-            if not linked:
+            if new.is_fed:
+                self._settle(new, linked)
+            elif not linked:
                 self._alone_under(new)
             elif not self._joins(new, linked):
                 self._settle(new, linked)
@@ -347,7 +359,7 @@ class _Intake:
         return True
 
     def _settle(self, new: NewChart, linked: list[int]) -> None:
-        """Persons join or part by this chart: write all there is so far and let the tables be asked."""
+        """Persons join or part, or a regional id was fed: write all there is so far and let the tables be asked."""
         self.write()
         (row,) = read_rows([new.id])
         charts, persons = linking.settle_charts({new.id, *linked}, row, new.cause)
@@ -361,7 +373,7 @@ class _Intake:
             self._numbers = iter(many.reserve("pix_person", max(self._left, 1)))
             person = next(self._numbers)
         self._persons[person] = cause
-        self.store.regional[person] = ids.new_regional_id()
+        self.store.regional[person] = ids.new_provisional_id() if settings.IDENTITY_SOURCE else ids.new_regional_id()
         return person
 
     def _event(self, new: NewChart, kind: str, rule: str, evidence: dict[str, object]) -> None:

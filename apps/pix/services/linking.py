@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db import connection
 
 from apps.ids import services as ids
@@ -28,12 +29,15 @@ from apps.pix.models import (
     records_moved,
 )
 from apps.pix.services import cases, pairs, versions
-from apps.pix.services.charts import chart_of
+from apps.pix.services.charts import chart_of, is_fed
 from apps.pix.services.pairs import DatabaseStore
 from hie.exchange.rows import fetch
+from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
 
 Kind = LinkEvent.Kind
+# The rule of a link that the identity source of the affinity domain told of (ITI-64).
+LINK_CHANGE = "link change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,14 +222,15 @@ def _event(
 # --- decide
 
 
-def _decide(chart: matching.Chart, scorer: Scorer) -> dict[int, Decision]:
-    """Links and cases for review with other charts, by the id of the other one."""
+def _decide(chart: matching.Chart, scorer: Scorer, *, fed: bool = False) -> dict[int, Decision]:
+    """Links and cases for review with other charts, by the id of the other one. fed: two fed ids are no question."""
     store = DatabaseStore()
     considered = matching.consider(chart, store, scorer)
     others = store.charts([each.other(chart.id) for each in considered.decisions])
     return {
         each.other(chart.id): versions.with_name_and_birth(each, chart, others[each.other(chart.id)])
         for each in considered.decisions
+        if not (fed and is_fed(store.rows[each.other(chart.id)]))
     }
 
 
@@ -234,7 +239,7 @@ def _decide_anew(row: LocalIdentifier, scorer: Scorer) -> set[int]:
     before = {
         each.other(row.pk) for each in DatabaseStore().decisions([row.pk]) if each.verdict.outcome is Outcome.LINK
     }
-    decided = _decide(chart_of(row), scorer)
+    decided = _decide(chart_of(row), scorer, fed=is_fed(row))
     pairs.write_decisions(row.pk, decided, anew=True)
     return before | _linked(decided)
 
@@ -306,38 +311,54 @@ class _Change:
 def _follow(change: _Change, keep: int | None) -> None:
     """Make the stored persons equal the groups that were found.
 
-    A person stays with the group of its oldest chart other than the changed one; a group that several persons
-    stay with joins them; a group without one becomes a new person.
+    A person stays with the group of its oldest chart other than the changed one, or of its regional id where that was
+    fed; a group that several persons stay with joins them; a group without one becomes a new person.
     """
     groups = change.found.grouping.groups
     group_of = {chart: group for group in groups for chart in group.charts}
     stays: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for person_id, anchor in _anchors(change.rows, change.changed).items():
         stays[group_of[anchor].charts].append(person_id)
+    joined = []
     for group in groups:
         staying = stays[group.charts]
-        _move(change, group, _target(staying, keep), frozenset(staying))
-    for staying in stays.values():
-        if len(staying) > 1:
-            _join(staying, _target(staying, keep), change.cause)
+        target = _target(change, group, staying, keep)
+        _move(change, group, target, frozenset(staying))
+        if set(staying) - {target}:
+            joined.append((staying, target))
+    for staying, target in joined:
+        _join(staying, target, change.cause)
 
 
 def _anchors(rows: dict[int, LocalIdentifier], changed: LocalIdentifier) -> dict[int, int]:
     """Person -> the chart whose cluster it stays with."""
     anchors: dict[int, int] = {}
-    for chart_id in sorted(rows, key=lambda chart_id: (rows[chart_id] is changed, chart_id)):
+    for chart_id in sorted(rows, key=lambda each: (not is_fed(rows[each]), rows[each] is changed, each)):
         person_id = rows[chart_id].person_id
         if person_id:
             anchors.setdefault(person_id, chart_id)
     return anchors
 
 
-def _target(staying: list[int], keep: int | None) -> int:
-    """The person of a cluster; a new one where none stays with it."""
+def _target(change: _Change, group: Group, staying: list[int], keep: int | None) -> int:
+    """The person of a cluster; a new one where none stays with it.
+
+    Raises MERGE_REFUSED where statements would make one human of two regional ids that were fed.
+    """
+    fed = [row for chart in group.charts if is_fed(row := change.store.rows[chart]) and row.status == "active"]
+    if len(fed) > 1:
+        detail = "They belong to different patients of the affinity domain, whom only its identity source merges."
+        raise ExchangeError(Reason.MERGE_REFUSED, detail, "prior identifier")
+    if fed:
+        return fed[0].person_id or Person.objects.create(regional_id=ids.take_regional_id(fed[0].value)).pk
     if keep in staying:
         assert keep is not None
         return keep
-    return min(staying) if staying else Person.objects.create(regional_id=ids.issue_regional_id()).pk
+    return min(staying) if staying else Person.objects.create(regional_id=_new_regional_id()).pk
+
+
+def _new_regional_id() -> str:
+    return ids.issue_provisional_id() if settings.IDENTITY_SOURCE else ids.issue_regional_id()
 
 
 def _move(change: _Change, group: Group, target: int, staying: frozenset[int]) -> None:
@@ -362,7 +383,7 @@ def _move(change: _Change, group: Group, target: int, staying: frozenset[int]) -
         LocalIdentifier.objects.filter(pk__in=elsewhere).update(person_id=target)
     LinkEvent.objects.bulk_create(events)
     for previous, charts in moved.items():
-        _tell_moved(charts, previous, target)
+        _tell_moved(charts, previous, target, change.cause)
 
 
 def tie_of(group: Group, chart: int) -> Tie | None:
@@ -407,19 +428,20 @@ def reasons(
     return cause.rule or f"{decision.version} {verdict.rule}", evidence | by
 
 
-def _tell_moved(charts: list[LocalIdentifier], previous: int, target: int) -> None:
+def _tell_moved(charts: list[LocalIdentifier], previous: int, target: int, cause: Cause) -> None:
     regional = dict(Person.objects.filter(pk__in=(previous, target)).values_list("pk", "regional__value"))
     records_moved.send(
         sender=Person,
         identifiers=tuple(Identifier(row.value, AssigningAuthority(oid=row.authority_oid)) for row in charts),
         previous=regional[previous],
         current=regional[target],
+        submitted=not settings.IDENTITY_SOURCE or cause.rule == LINK_CHANGE,
     )
 
 
 def _join(staying: list[int], target: int, cause: Cause) -> None:
     """End all persons but one, and tell the other apps."""
-    regional = dict(Person.objects.filter(pk__in=staying).values_list("pk", "regional__value"))
+    regional = dict(Person.objects.filter(pk__in={*staying, target}).values_list("pk", "regional__value"))
     for person_id in sorted(set(staying) - {target}):
         Person.objects.filter(pk=person_id).update(
             status=Person.Status.SUBSUMED, surviving_id=target, ended_at=cause.at

@@ -1,6 +1,6 @@
 """A facility's whole list of patients comes into the index: what a hospital hands over when it joins.
 
-Each entry is told as if the facility had fed it (``runs``), so persons, keys, decisions, cases and the history end as
+Each entry is told as if the facility had fed it (``batches``): persons, keys, decisions, cases and the history end as
 after single feeds. A portion of entries is one database transaction, together with how far the list has come and its
 audit record: whatever stops the load, the next one goes on behind the last portion, and nothing is done twice. What is
 refused is told by its place and stops nothing else. Reading and normalising runs in processes of its own.

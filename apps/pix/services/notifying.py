@@ -24,9 +24,11 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from apps.atna.repository import NewRecord, keep
+from apps.ids.models import is_provisional
 from apps.network import queries as network
 from apps.pix import outbox
 from apps.pix.models import LocalIdentifier, Notification, Subscription
+from apps.pix.services.charts import is_fed
 from hie.exchange.audit import PATIENT_RECORD, READ, UPDATE
 from hie.transport.mllp_client import MllpClient
 from hie.transport.soap_client import CallError, SoapClient
@@ -180,11 +182,12 @@ def _update(subscription: Subscription, row: Notification) -> UpdateNotification
         _identifier(chart)
         for chart in charts
         if _wanted(subscription, chart.authority_oid)
+        and not is_fed(chart)
         and (chart.facility_code == node.facility.code or permit.reveals(regional_id, chart.facility_code))
     ]
     if not visible:
         return None
-    if _wanted(subscription, settings.AFFINITY_DOMAIN_OID):
+    if _wanted(subscription, settings.AFFINITY_DOMAIN_OID) and not is_provisional(regional_id):
         visible.insert(0, subject.identifier)
     return UpdateNotification(tuple(visible), _message_id(subscription, row), write_ts(row.changed_at))
 
@@ -200,6 +203,8 @@ def _link_change(subscription: Subscription, row: Notification) -> LinkChange | 
         subsumed = subsumed or _identifier(record)
         record = record.merged_into
     if record.person_id == row.previous_id and subsumed is None:
+        return None
+    if is_fed(record) or any(map(is_provisional, (record.person.regional_id, row.previous.regional_id))):
         return None
     domain = network.affinity_domain()
     return LinkChange(

@@ -7,9 +7,10 @@ because all of this runs with every feed.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from apps.pix import matching
@@ -24,6 +25,8 @@ _DECIDED = "SELECT first_id, second_id, outcome, score, rule, vector, version FR
 _SAID = "SELECT first_id, second_id, one_human, basis FROM pix_assertion WHERE ended_at IS NULL AND "
 _TWINS = "SELECT first_id, second_id, FALSE, 'twins' FROM pix_matchdecision WHERE rule = 'twins' AND "
 
+_FED = "SELECT id FROM pix_localidentifier WHERE authority_oid = %s AND status = 'active' AND "
+
 
 class DatabaseStore:
     """What matching may ask. Rows that were read once are kept as long as the store: use a new one after waiting.
@@ -34,6 +37,7 @@ class DatabaseStore:
     def __init__(self) -> None:
         self.rows: dict[int, LocalIdentifier] = {}
         self.bases: dict[tuple[int, int], str] = {}
+        self._fed: set[int] = set()
         self._charts: dict[int, Chart] = {}
 
     def holders(self, wanted: Sequence[int], limit: int) -> dict[int, list[int]]:
@@ -72,7 +76,8 @@ class DatabaseStore:
         """The statements in force with one of these charts on either side.
 
         Charts that may be twins are held apart like charts that a clerk keeps apart, until one says that they are one:
-        a third chart without a name, which could be either's, must not tie them together.
+        a third chart without a name, which could be either's, must not tie them together. So are two regional ids of
+        an identity source: it alone says that they are one (``services.identity_source``).
         """
         if not ids:
             return []
@@ -84,7 +89,23 @@ class DatabaseStore:
                 found[first, second] = bool(one_human)
             else:
                 found.setdefault((first, second), False)
+        for pair in self._fed_apart(ids) if settings.IDENTITY_SOURCE else ():
+            found.setdefault(pair, False)
         return [Statement(first, second, one_human) for (first, second), one_human in found.items()]
+
+    def _fed_apart(self, ids: Collection[int]) -> Iterator[tuple[int, int]]:
+        """Pairs of active regional ids of the identity source, of these charts and of those asked for before."""
+        fresh = fed_among(ids)
+        fresh -= self._fed
+        self._fed |= fresh
+        for one in fresh:
+            yield from ((min(one, other), max(one, other)) for other in self._fed if other != one)
+
+
+def fed_among(ids: Collection[int]) -> set[int]:
+    """Those of the charts that are active regional ids of the identity source."""
+    found = fetch(_FED + listed("id"), [settings.AFFINITY_DOMAIN_OID, numbers(ids)]) if ids else []
+    return {chart for (chart,) in found}
 
 
 _HOLDERS_POSTGRESQL = (

@@ -7,6 +7,7 @@ and consumers are told (``links_changed``). The old value is unknown to every me
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -21,13 +22,19 @@ class NotActiveError(Exception):
     """The regional id is not that of an active person."""
 
 
+class NotOursError(Exception):
+    """Another system is the identity source of the affinity domain; it issues the ids."""
+
+
 @transaction.atomic
 def reissue(regional_id: str, *, reason: str, by: str) -> str:
     """Give an active person a new regional id and retire the old one; returns the new one.
 
     reason: in words, kept with the id for ever; it names no patient. by: account of who decided. Raises NotActiveError,
-    and ValueError without a reason.
+    NotOursError where another system issues the ids, and ValueError without a reason.
     """
+    if settings.IDENTITY_SOURCE:
+        raise NotOursError("The regional ids of this network are issued by another system.")
     if not reason.strip():
         raise ValueError("A new regional id needs a reason.")
     linking.lock(())

@@ -19,6 +19,7 @@ from apps.pix.queries.reviewing import APART_TAKEN_BACK, KEPT_APART, LINKED_BY_C
 from apps.pix.services import linking, versions
 from apps.pix.services.linking import Cause
 from apps.pix.services.pairs import DatabaseStore
+from hie.values.errors import ExchangeError
 
 State = ReviewCase.State
 LONGEST_REASON = 200
@@ -37,6 +38,7 @@ def link(first: LocalIdentifier, second: LocalIdentifier, *, by: str) -> None:
     """State that two charts are of one human, and join their persons; the older person survives.
 
     It ends what clerks said against it: that charts of these two persons be kept apart. by: account of the clerk.
+    Raises StatedElsewhereError where another system issues the regional ids and says that they are two.
     """
     first, second = _locked(first, second)
     cause = Cause("", "", timezone.now(), by, LINKED_BY_CLERK)
@@ -48,7 +50,10 @@ def link(first: LocalIdentifier, second: LocalIdentifier, *, by: str) -> None:
     ).update(ended_at=cause.at)
     linking.write_statement(first, second, Assertion.Basis.CLERK, cause, one_human=True)
     older, younger = (first, second) if one <= other else (second, first)
-    linking.settle(older, younger, cause)
+    try:
+        linking.settle(older, younger, cause)
+    except ExchangeError as refused:  # two patients of the affinity domain, whom its identity source has not merged
+        raise StatedElsewhereError(refused.detail) from refused
 
 
 @transaction.atomic

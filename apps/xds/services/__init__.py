@@ -5,7 +5,14 @@ from apps.xds.services.code_sets import dump_codes, load_codes
 from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
 from apps.xds.services.moving import move_patient, move_records
 from apps.xds.services.offering import offer, offer_to_all, patients_of_entries, withdraw_offers
-from apps.xds.services.registration import prepare, prepare_provided, register, register_prepared, submit
+from apps.xds.services.registration import (
+    prepare,
+    prepare_provided,
+    refuse_limited,
+    register,
+    register_prepared,
+    submit,
+)
 from apps.xds.services.removing import (
     patients_of_documents,
     patients_of_objects,
@@ -34,6 +41,7 @@ __all__ = [
     "prepare",
     "prepare_provided",
     "publish",
+    "refuse_limited",
     "register",
     "register_prepared",
     "relocate_content",

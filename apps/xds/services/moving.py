@@ -51,8 +51,10 @@ def move_patient(*, subsumed: str, surviving: str) -> int:
 
 
 @transaction.atomic
-def move_records(*, identifiers: Collection[Identifier], previous: str, current: str) -> int:
+def move_records(*, identifiers: Collection[Identifier], previous: str, current: str, submitted: bool = True) -> int:
     """Give the documents of some charts to the person whom these belong to now; return the number of entries moved.
+
+    submitted: those too that were submitted under the previous id, not only those that this network indexed itself.
 
     A link between charts was undone: an entry goes where its sourcePatientId went, with its associations. A submission
     set or folder goes with its entries where all of them go; one that also holds entries of the other person stays.
@@ -60,7 +62,9 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
     hold((previous, current))
     charts = {(each.value, each.oid) for each in identifiers}
     of_previous = {"shard_key": shard_key_of(previous), "patient_id": previous}
-    moving = {row.entry_uuid for row in DocumentEntry.objects.filter(**of_previous) if _source(row) in charts}
+    entries = DocumentEntry.objects.filter(**of_previous)
+    entries = entries if submitted else entries.filter(content__locator__startswith="ssmix:")
+    moving = {row.entry_uuid for row in entries if _source(row) in charts}
     if not moving:
         return 0
     withdraw_snapshots(previous, moving)
@@ -126,6 +130,8 @@ def on_persons_joined(subsumed: str, surviving: str, **_: Any) -> None:
     move_patient(subsumed=subsumed, surviving=surviving)
 
 
-def on_records_moved(identifiers: Collection[Identifier], previous: str, current: str, **_: Any) -> None:
+def on_records_moved(
+    identifiers: Collection[Identifier], previous: str, current: str, submitted: bool = True, **_: Any
+) -> None:
     """Receiver of ``apps.pix.models.records_moved``, inside the transaction of the unlinking."""
-    move_records(identifiers=identifiers, previous=previous, current=current)
+    move_records(identifiers=identifiers, previous=previous, current=current, submitted=submitted)

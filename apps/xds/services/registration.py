@@ -50,7 +50,7 @@ from hie.values.documents import (
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import Identifier, is_uuid_urn
 from hie.values.times import write_dtm
-from hie.wire.ebxml.validation import validate
+from hie.wire.ebxml.validation import LIMITED_PROVISION, limited_findings, validate
 
 
 def register(submission: Submission, *, facility_code: str) -> RegistryResult:
@@ -68,7 +68,7 @@ def submit(submission: Submission, *, facility_code: str) -> RegistryResult:
     The contents are durable before the registry names them; size, hash and repositoryUniqueId are filled in, or
     compared where the sender gave them. Raises ExchangeError with every finding.
     """
-    return register_prepared(prepare_provided(submission), facility_code=facility_code)
+    return register_prepared(refuse_limited(prepare_provided(submission)), facility_code=facility_code)
 
 
 def prepare(submission: Submission) -> Submission:
@@ -79,15 +79,21 @@ def prepare(submission: Submission) -> Submission:
 def prepare_provided(submission: Submission) -> Submission:
     """The same of a submission with its documents, whose contents are made durable if nothing is wrong so far.
 
-    Contents that no registration follows are harmless: nothing names them.
+    Objects may be limited metadata here; ``refuse_limited`` is for systems that may not send such. Contents that no
+    registration follows are harmless: nothing names them.
     """
-    findings = (*submission.findings, *validate(submission, provided=True), *_altered(submission))
+    findings = (*submission.findings, *validate(submission, wanted=LIMITED_PROVISION), *_altered(submission))
     if not errors_of(findings):
         findings = (*findings, *_scanned(submission))
     submission = replace(_filled_in(submission), findings=findings)
     if errors_of(findings):
         return submission
     return replace(submission, contents=take_in(submission.contents))
+
+
+def refuse_limited(submission: Submission) -> Submission:
+    """The submission with a finding for each object of limited metadata, of a system that may not send such."""
+    return replace(submission, findings=(*submission.findings, *limited_findings(submission)))
 
 
 def _scanned(submission: Submission) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.xds.services import prepare_provided, register_prepared
+from apps.xds.services import prepare_provided, refuse_limited, register_prepared
 from apps.xds.transactions.iti42_register_document_set import audit_entries, subjects_of
 from hie.exchange.audit import CREATE, IMPORT, AuditEvent
 from hie.exchange.transaction import Soap, Transaction
@@ -12,8 +12,13 @@ from hie.wire.ebxml import provide
 
 
 def execute(submission: Submission, permit: Permit) -> RegistryResult:
-    """Store and register what the caller submits as the record of its own facility."""
-    return register_prepared(submission, facility_code=permit.caller.node.facility_code)
+    """Store and register what the caller submits as the record of its own facility.
+
+    Limited metadata (ITI TF-3 table 4.3.1-3, XDR MS) is taken of nodes that may send it.
+    """
+    node = permit.caller.node
+    submission = submission if node.limited_metadata else refuse_limited(submission)
+    return register_prepared(submission, facility_code=node.facility_code)
 
 
 ITI_41 = Transaction(

@@ -220,6 +220,11 @@ def _on_demand(message: _Message) -> Iterator[Finding]:
                 yield _finding(entry, row.name, "has no meaning in an on-demand entry; leave it out")
 
 
+def limited_findings(submission: Submission) -> list[Finding]:
+    """A finding for each object that says limitedMetadata of itself, where that is not taken."""
+    return list(_limited_metadata(_Message(submission, PROVISION)))
+
+
 def _limited_metadata(message: _Message) -> Iterator[Finding]:
     for each in message.packaged:
         if each.limited_metadata and not message.wanted.limited:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connections
 
@@ -87,6 +88,7 @@ class Command(BaseCommand):
             server_credentials()
         except MissingCredentialsError as missing:
             raise CommandError(str(missing)) from None
+        self.check(tags=[Tags.database], databases=["default"])
         names = only or list(PARTS)
         pipeline.record_activity(start=True)
         connections.close_all()  # a child must not share its parent's connection
