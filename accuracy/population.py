@@ -51,6 +51,7 @@ class Rates:
     no_insurance: float = 0.12
     no_branch: float = 0.12
     insurance_slip: float = 0.004
+    towns: int = 120  # of each city; each has a postal code
 
 
 ORDINARY = Rates()
@@ -123,13 +124,13 @@ def _humans(count: int, chance: random.Random, rates: Rates) -> Iterator[_Human]
             yield human
             if chance.random() < rates.namesakes and not human.foreign:
                 made += 1
-                yield _namesake(human, made, chance)
+                yield _namesake(human, made, chance, rates)
 
 
 def _household(number: int, chance: random.Random, rates: Rates) -> list[_Human]:
     foreign = chance.random() < rates.foreign
     family = _drawn(FOREIGN_FAMILY_NAMES if foreign else FAMILIES, chance)
-    home = _home(chance)
+    home = _home(chance, rates.towns)
     birth = _birthday(chance, 25, 95)
     policy = _policy(chance, TODAY - timedelta(days=365 * 50))
     sexes = ("M", "F") if chance.random() < 0.6 else (chance.choice("MF"),)
@@ -159,13 +160,13 @@ def _household(number: int, chance: random.Random, rates: Rates) -> list[_Human]
     return humans
 
 
-def _namesake(human: _Human, number: int, chance: random.Random) -> _Human:
+def _namesake(human: _Human, number: int, chance: random.Random, rates: Rates) -> _Human:
     """Another human of the same name, sex and birth date, who lives elsewhere. Their numbers follow one another."""
     human.kind = human.kind or "namesake"
     return replace(
         human,
         number=-number,
-        home=_home(chance),
+        home=_home(chance, rates.towns),
         mobile=f"080{chance.randrange(10**8):08}",
         insurance=replace(_policy(chance, human.born), branch="01"),
         kind="namesake",
@@ -215,15 +216,18 @@ _CITIES = tuple(
 _TOWN_TAILS = ("町", "原", "川", "山田", "島", "宮", "林", "津", "江", "園")
 _TOWNS = tuple(a + b for a in "上下東西南北本新古大中" for b in _TOWN_TAILS)
 
+_QUARTERS = ("", "台", "本町", "新町", "元町", "中央", "緑町", "栄町", "旭町")
 
-def _home(chance: random.Random) -> _Home:
+
+def _home(chance: random.Random, towns: int) -> _Home:
     prefecture, city, base = chance.choices(_CITIES, weights=(30, 8, 5, 15, 25, 5, 6, 6))[0]
-    town = int(len(_TOWNS) * chance.random() ** 1.5)
+    town = int(towns * chance.random() ** 1.5)
     numbers: tuple[int, ...] = (chance.randint(1, 9), chance.randint(1, 30), chance.randint(1, 40))
     if chance.random() < 0.3:
         numbers += (chance.choice((101, 102, 103, 201, 202, 203, 301, 305, 401, 502)),)
     landline = f"096{chance.randrange(10**7):07}" if chance.random() < 0.7 else ""
-    return _Home(prefecture, city, _TOWNS[town], f"{base}{town:03}", numbers, landline)
+    name = _TOWNS[town % len(_TOWNS)] + _QUARTERS[town // len(_TOWNS)]
+    return _Home(prefecture, city, name, f"{base}{town:03}", numbers, landline)
 
 
 def _policy(chance: random.Random, born: date) -> Insurance:
@@ -253,12 +257,12 @@ def _later(human: _Human, chance: random.Random, rates: Rates) -> _Human:
         # Surname, and most often address and insurance, change; birth date, given name and mobile number stay.
         human = replace(human, family=_drawn(FAMILIES, chance))
         if chance.random() < 0.8:
-            human = replace(human, home=_home(chance))
+            human = replace(human, home=_home(chance, rates.towns))
         if chance.random() < 0.6:
             human = replace(human, insurance=replace(_policy(chance, human.born), branch="02"))
         return human
     if chance.random() < rates.move:
-        home = _home(chance)
+        home = _home(chance, rates.towns)
         if chance.random() < 0.5:
             home.landline = human.home.landline
         human = replace(human, home=home)

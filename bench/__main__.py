@@ -1,21 +1,32 @@
 """``make bench``: what the exchange does a second, each figure beside a floor measured in the same run.
 
 The floor of a transaction is the same server around one indexed SELECT and one durable INSERT; the floor of a scan is
-a plain walk that reads and hashes the same files. ``python -m bench transactions`` or ``scan`` runs one of the
-two. In ``sh tests/with_services.sh`` it measures on PostgreSQL. Figures and their meaning: docs/benchmarks.md.
+a plain walk that reads and hashes the same files. ``python -m bench transactions`` or ``scan`` runs one of the two.
+What takes its time runs only where it is named: ``registry --entries 1000000`` measures the registry at that size and
+at a hundredth of it, ``index --persons 100000`` the patient index. In ``sh tests/with_services.sh`` it measures on
+PostgreSQL. Figures and their meaning: docs/benchmarks.md.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from bench.region import Region, measured_region, running
 
 
-def main(names: list[str]) -> int:
-    """Run the benchmarks named, or all of them."""
+def main(arguments: list[str]) -> int:
+    """Run the benchmarks named, or transactions and scan."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="|".join(BENCHMARKS))
+    parser.add_argument("--entries", type=int, default=100_000, help="documents in the registry (registry)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="how long each door is measured (registry)")
+    parser.add_argument("--persons", type=int, default=100_000, help="how many the index holds (index)")
+    parser.add_argument("--callers", type=int, default=2, help="processes that feed and ask the index at once (index)")
+    options = parser.parse_args(arguments)
     with measured_region() as region:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hie.settings")
         import django
@@ -24,35 +35,67 @@ def main(names: list[str]) -> int:
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
-        for name, benchmark in BENCHMARKS.items():
-            if not names or name in names:
-                benchmark(region)
+        for name in options.names or ("transactions", "scan"):
+            BENCHMARKS[name](region, options)
     return 0
 
 
-def scan(region: Region) -> None:
+def scan(region: Region, _: argparse.Namespace) -> None:
     """First and second scan of a storage against walk + read + SHA-256 of the same files."""
     from bench import scanning
 
     scanning.run(region)
 
 
-def transactions(region: Region) -> None:
+def transactions(region: Region, _: argparse.Namespace) -> None:
     """ITI-9 over one and eight MLLP connections, ITI-8, ITI-30, ITI-18, ITI-43 small and large, ITI-41."""
     from bench import doors, floor
 
     fixture = doors.prepare(region)
     floor.make_table()
+    with _served(region):
+        doors.run(region, fixture)
+
+
+def registry(region: Region, options: argparse.Namespace) -> None:
+    """ITI-18, 42, 41 and 43 at a hundredth of the entries and at all of them."""
+    from bench import floor
+    from bench import registry as measured
+
+    template, cases = measured.fill_first(region, options.entries)
+    floor.make_table()
+    with _served(region):
+        before = measured.measure_all(region, cases, options.entries // 100, options.seconds)
+    measured.fill_up(template, options.entries)
+    with _served(region):
+        after = measured.measure_all(region, cases, options.entries, options.seconds)
+    measured.compare_sizes(cases, before, after)
+
+
+def index(region: Region, options: argparse.Namespace) -> None:
+    """Bulk load, feeds and queries of the patient index at its size in persons."""
+    from bench import index as measured
+
+    measured.run(region, options.persons, options.callers)
+
+
+@contextlib.contextmanager
+def _served(region: Region) -> Iterator[None]:
     serve = ["manage.py", "serve", "--only", "https", "mllp"]
     base = ["-m", "bench.floor", str(region.floor_https_port), str(region.floor_mllp_port)]
     with (
         running(region, serve, [region.https_port, region.mllp_port]),
         running(region, base, [region.floor_https_port, region.floor_mllp_port]),
     ):
-        doors.run(region, fixture)
+        yield
 
 
-BENCHMARKS: dict[str, Callable[[Region], None]] = {"transactions": transactions, "scan": scan}
+BENCHMARKS: dict[str, Callable[[Region, argparse.Namespace], None]] = {
+    "transactions": transactions,
+    "scan": scan,
+    "registry": registry,
+    "index": index,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -54,11 +54,12 @@ class Fixture:
     outside: Outside
     patient: Identifier
     small: DocumentRequest
+    middle: DocumentRequest
     big: DocumentRequest
 
 
-def prepare(region: Region) -> Fixture:
-    """Two members, 200 persons known to both, one of them with ten documents, one small and one of ten MiB."""
+def prepare(region: Region, persons: int = 200) -> Fixture:
+    """Two members, persons known to both, one of them with ten documents; documents of 2 KB, 100 KB and 10 MB."""
     network.set_own_rows()
     network.issue_server_certificate()
     for code, node in ((CODE, NODE), (OTHER, "other")):
@@ -68,15 +69,16 @@ def prepare(region: Region) -> Fixture:
         assert joined.issued is not None
         network.keep_connection(joined.issued)
     outside = Outside.of_node(NODE, region.directory, region.directory)
-    for number in range(200):
+    for number in range(persons):
         for code in (CODE, OTHER):
             feed(_feed(code, number), code)
     patient = outside.chart_number("P00000")
     regional = _regional(patient)
     sent = [_document(regional, region.directory, 2 * KB) for _ in range(DOCUMENTS)]
-    big = _document(_regional(outside.chart_number("P00001")), region.directory, 10 * MB)
+    other = _regional(outside.chart_number("P00001"))
+    middle, big = (_document(other, region.directory, size) for size in (100 * KB, 10 * MB))
     connection.close()
-    return Fixture(outside, regional, sent[0], big)
+    return Fixture(outside, regional, sent[0], middle, big)
 
 
 def run(region: Region, fixture: Fixture) -> None:
@@ -118,22 +120,26 @@ def _soap(region: Region, fixture: Fixture) -> Iterator[tuple[str, str, str, byt
         body = retrieve.write_request(RetrieveRequest((wanted,)))
         outgoing = write_multipart(_envelope(port, "repository", "urn:ihe:iti:2007:RetrieveDocumentSet", body), ())
         yield f"ITI-43, {name}", "repository", outgoing.content_type, b"".join(outgoing.pieces), 4, AIM
-    content_type, message = _provide(region, fixture)
+    content_type, message = _provide(region, fixture.patient)
     yield "ITI-41, 2 KB", "repository", content_type, message, 4, 0.0
 
 
-def _provide(region: Region, fixture: Fixture) -> tuple[str, bytes]:
-    """A submission of one document. Every message has its own unique ids: their last six digits are its number."""
+def _provide(region: Region, patient: Identifier, size: int = 2 * KB) -> tuple[str, bytes]:
+    """A submission of one document. Every message has its own unique ids and bytes."""
     path = region.directory / "sent.txt"
-    path.write_bytes(b"x" * 2 * KB)
-    template = _submission(fixture.patient, path)
+    path.write_bytes(b"@@ID@@" + b"x" * (size - 6))
+    template = _submission(patient, path)
     body = provide.write_request(template)
     envelope, _ = write_request("urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b", "https://localhost/", body)
     outgoing = write_multipart(envelope, body.attachments)
-    message = b"".join(outgoing.pieces)
+    return outgoing.content_type, with_own_ids(b"".join(outgoing.pieces), template)
+
+
+def with_own_ids(message: bytes, template: Submission) -> bytes:
+    """The message with ``@@ID@@`` for the last six digits of the unique ids of its submission set and document."""
     for unique_id in (template.submission_sets[0].unique_id, template.document_entries[0].unique_id):
         message = message.replace(unique_id.encode(), unique_id[:-6].encode() + b"@@ID@@")
-    return outgoing.content_type, message
+    return message
 
 
 def _tls_context(region: Region) -> ssl.SSLContext:

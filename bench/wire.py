@@ -39,12 +39,14 @@ def https_sender(
 ) -> Callable[[], Send]:
     """Callers that POST one body again and again over mutual TLS on a connection kept open.
 
-    ``body`` has ``@@ID@@`` (six bytes, as many as what replaces it) where wsa:MessageID differs.
+    ``body`` has ``@@ID@@`` (six bytes, as many as what replaces it) where the last six digits of the number stand, and
+    may have ``@@TO@@`` for the six before them.
     """
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode()
+    to_somebody = b"@@TO@@" in body
 
     def open_connection() -> Send:
         raw = socket.create_connection(("127.0.0.1", port), 10)
@@ -52,7 +54,10 @@ def https_sender(
         connection = context.wrap_socket(raw, server_hostname="localhost")
 
         def send(number: int) -> int:
-            connection.sendall(head + body.replace(b"@@ID@@", b"%06d" % (number % 1_000_000)))
+            numbered = body.replace(b"@@ID@@", b"%06d" % (number % 1_000_000))
+            if to_somebody:
+                numbered = numbered.replace(b"@@TO@@", b"%06d" % (number // 1_000_000))
+            connection.sendall(head + numbered)
             status, first, length = _read_answer(connection)
             if b" 200 " not in status or expected not in first:
                 raise AssertionError(status + first[:2000])

@@ -71,6 +71,8 @@ VARIABLES = (
     Variable("HIE_MAX_DOCUMENT_MB", "4096", "Largest single document, in MiB."),
     Variable("HIE_MAX_RESULTS", "10000", "Most objects that one stored query answers with; above: XDSTooManyResults."),
     Variable("HIE_CODE_SETS", "lenient", "strict refuses metadata with codes outside the network's code sets."),
+    Variable("HIE_SUMMARY", "0", "1 offers a patient summary on demand, made of the SS-MIX2 storages for its reader."),
+    Variable("HIE_SUMMARY_SNAPSHOTS", "1", "1 keeps each summary that was read as a document; 0 keeps none."),
     Variable("HIE_SCAN_SECONDS", "60", "Pause between two scans of a storage."),
     Variable("HIE_LOG_LEVEL", "INFO", "Level of the log on standard error."),
     Variable("HIE_LANGUAGE", "ja", "Language of the admin where the browser asks for none: ja or en."),

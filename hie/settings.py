@@ -181,8 +181,10 @@ STORAGES = {
         },
     },
 }
-# Makes the documents of on-demand entries in our own repository: (entry, regional id, permit) -> bytes or None.
-ON_DEMAND = ""
+# Makes the documents of on-demand entries in our own repository (apps/xds/services/assembling.py).
+SUMMARY = environment.flag("HIE_SUMMARY")
+SUMMARY_SNAPSHOTS = environment.flag("HIE_SUMMARY_SNAPSHOTS")
+ON_DEMAND = "apps.ssmix.services.summary.assemble"
 DOCUMENT_SCANNER = environment.text("HIE_DOCUMENT_SCANNER")
 MAX_MESSAGE_BYTES = environment.number("HIE_MAX_MESSAGE_MB") * 1024 * 1024
 MAX_DOCUMENT_BYTES = environment.number("HIE_MAX_DOCUMENT_MB") * 1024 * 1024

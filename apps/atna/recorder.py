@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -18,7 +18,7 @@ from apps.atna.repository import NewRecord, keep
 from hie.exchange.audit import SECURITY_ALERT, AuditEntry, AuditObject
 from hie.exchange.trail import Trail
 from hie.exchange.transaction import Mllp
-from hie.values.access import Person, PurposeOfUse, Subject
+from hie.values.access import Caller, Person, PurposeOfUse, Subject
 from hie.values.audit import (
     DESTINATION_ROLE,
     IP_ADDRESS,
@@ -36,12 +36,12 @@ from hie.values.codes import Code
 
 _PURPOSE_SCHEME = "2.16.840.1.113883.5.8"
 _PURPOSES = {
-    PurposeOfUse.TREATMENT: Code("TREAT", _PURPOSE_SCHEME, "treatment"),
-    PurposeOfUse.EMERGENCY: Code("ETREAT", _PURPOSE_SCHEME, "emergency treatment"),
-    PurposeOfUse.BREAK_GLASS: Code("BTG", _PURPOSE_SCHEME, "break the glass"),
-    PurposeOfUse.OPERATIONS: Code("HOPERAT", _PURPOSE_SCHEME, "healthcare operations"),
-    PurposeOfUse.PATIENT: Code("PATRQT", _PURPOSE_SCHEME, "patient requested"),
-    PurposeOfUse.PUBLIC_HEALTH: Code("PUBHLTH", _PURPOSE_SCHEME, "public health"),
+    PurposeOfUse.TREATMENT: (Code("TREAT", _PURPOSE_SCHEME, "treatment"),),
+    PurposeOfUse.EMERGENCY: (Code("ETREAT", _PURPOSE_SCHEME, "emergency treatment"),),
+    PurposeOfUse.BREAK_GLASS: (Code("BTG", _PURPOSE_SCHEME, "break the glass"),),
+    PurposeOfUse.OPERATIONS: (Code("HOPERAT", _PURPOSE_SCHEME, "healthcare operations"),),
+    PurposeOfUse.PATIENT: (Code("PATRQT", _PURPOSE_SCHEME, "patient requested"),),
+    PurposeOfUse.PUBLIC_HEALTH: (Code("PUBHLTH", _PURPOSE_SCHEME, "public health"),),
 }
 
 
@@ -50,26 +50,104 @@ def record(trail: Trail, entries: tuple[AuditEntry, ...]) -> None:
 
     Raises what the database raises: no record, no answer.
     """
-    participants = _participants(trail)
-    keep([_record(trail, participants, entry, subject) for entry in entries for subject in entry.subjects or (None,)])
+    always = _always(trail)
+    keep([_record(trail, always, entry, subject) for entry in entries for subject in entry.subjects or (None,)])
 
 
-def _record(
-    trail: Trail, participants: tuple[Participant, ...], entry: AuditEntry, subject: Subject | None
-) -> NewRecord:
+@dataclass(frozen=True, slots=True)
+class _Always:
+    """What is the same in all messages of one transaction that came one way from one caller."""
+
+    source: AuditSource
+    participants: tuple[Participant, ...]
+    event_id: Code
+    types: tuple[Code, ...]
+    is_named: bool
+
+
+def _always(trail: Trail) -> _Always:
+    transaction, connection, caller = trail.transaction, trail.connection, trail.caller
+    person = caller.person if caller and (caller.person.user_id or caller.person.name) else None
+    return _made_of(
+        transaction.number if transaction else "",
+        transaction.name if transaction else "",
+        transaction.audit.event_id if transaction else SECURITY_ALERT,
+        transaction is not None and transaction.audit.we_are_source,
+        connection.called_name if transaction is not None and isinstance(transaction.door, Mllp) else "",
+        connection.claimed_name,
+        connection.address,
+        connection.remote,
+        caller.node.name if caller else None,
+        person,
+        settings.HOME_COMMUNITY_OID,
+        settings.NETWORK_NAME,
+        os.getpid(),
+    )
+
+
+@lru_cache(maxsize=1024)
+def _made_of(
+    number: str,
+    name: str,
+    event_id: Code,
+    we_are_source: bool,
+    called_name: str,
+    claimed_name: str,
+    address: str,
+    remote: str,
+    node_name: str | None,
+    person: Person | None,
+    home_community: str,
+    network_name: str,
+    pid: int,
+) -> _Always:
+    """Source and destination by ITI TF-2: 3.20 and the row of the transaction, and the human behind the caller."""
+    ours, theirs = (SOURCE_ROLE, DESTINATION_ROLE) if we_are_source else (DESTINATION_ROLE, SOURCE_ROLE)
+    here = _system(called_name or address or home_community, "", ours, _host(address), pid=str(pid))
+    there = _system(
+        claimed_name or node_name or remote or "unknown", node_name or "", theirs, remote, is_requestor=True
+    )
+    pair = (here, there) if we_are_source else (there, here)
+    unrecognised = () if node_name is not None else (NODE_AUTHENTICATION,)
+    return _Always(
+        source=AuditSource(home_community, network_name),
+        participants=pair + ((_human(person),) if person else ()),
+        event_id=event_id,
+        types=(transaction_type(number, name),) if number else unrecognised,
+        is_named=not we_are_source,
+    )
+
+
+def _system(
+    user_id: str, user_name: str, role: Code, access_point: str, *, is_requestor: bool = False, pid: str = ""
+) -> Participant:
+    """One of the two: the system that asked, ``facility|application`` in HL7 v2, else the name of its node;
+    and ourselves, the receiving ``facility|application`` in HL7 v2, else the endpoint's URI, and our process."""
+    return Participant(
+        user_id=user_id,
+        requestor=is_requestor,
+        alternative_user_id=pid,
+        user_name=user_name,
+        roles=(role,),
+        access_point=access_point,
+        access_point_type=_access_point_type(access_point),
+    )
+
+
+def _record(trail: Trail, always: _Always, entry: AuditEntry, subject: Subject | None) -> NewRecord:
     caller = trail.caller
     return NewRecord(
-        message=AuditMessage(
-            event_id=trail.transaction.audit.event_id if trail.transaction else SECURITY_ALERT,
-            action=entry.action,
-            occurred_at=trail.started_at,
-            outcome=entry.outcome,
-            source=AuditSource(settings.HOME_COMMUNITY_OID, settings.NETWORK_NAME),
-            participants=participants,
-            types=_types(trail),
-            description=_description(trail, entry),
-            purposes=(_PURPOSES[caller.purpose],) if caller else (),
-            objects=tuple(_objects(trail, entry, subject)),
+        AuditMessage(
+            always.event_id,
+            entry.action,
+            trail.started_at,
+            entry.outcome,
+            always.source,
+            always.participants,
+            always.types,
+            _description(caller, entry),
+            _PURPOSES[caller.purpose] if caller else (),
+            _objects(always, entry, subject),
         ),
         trail_id=trail.record_id,
         transaction=trail.transaction.number if trail.transaction else "",
@@ -83,56 +161,10 @@ def _record(
     )
 
 
-def _types(trail: Trail) -> tuple[Code, ...]:
-    if trail.transaction is not None:
-        return (transaction_type(trail.transaction.number, trail.transaction.name),)
-    return () if trail.caller else (NODE_AUTHENTICATION,)
-
-
-def _description(trail: Trail, entry: AuditEntry) -> str:
+def _description(caller: Caller | None, entry: AuditEntry) -> str:
     """What happened, and the reason that was given for an emergency access."""
-    reason = trail.caller.reason if trail.caller and trail.caller.purpose.emergency else ""
-    return "; ".join(part for part in (entry.description, reason) if part)
-
-
-def _participants(trail: Trail) -> tuple[Participant, ...]:
-    """Source and destination by ITI TF-2: 3.20 and the row of the transaction, and the human behind the caller."""
-    we_are_source = trail.transaction is not None and trail.transaction.audit.we_are_source
-    ours, theirs = (SOURCE_ROLE, DESTINATION_ROLE) if we_are_source else (DESTINATION_ROLE, SOURCE_ROLE)
-    here = _here(trail, ours)
-    there = _there(trail, theirs)
-    pair = (here, there) if we_are_source else (there, here)
-    person = trail.caller.person if trail.caller else Person()
-    return pair + ((_human(person),) if person.user_id or person.name else ())
-
-
-def _there(trail: Trail, role: Code) -> Participant:
-    """The system that asked: ``facility|application`` in HL7 v2, else the name of its node."""
-    remote = trail.connection.remote
-    name = trail.caller.node.name if trail.caller else ""
-    return Participant(
-        user_id=trail.connection.claimed_name or name or remote or "unknown",
-        requestor=True,
-        user_name=name,
-        roles=(role,),
-        access_point=remote,
-        access_point_type=_access_point_type(remote),
-    )
-
-
-def _here(trail: Trail, role: Code) -> Participant:
-    """Ourselves: the receiving ``facility|application`` in HL7 v2, else the endpoint's URI; and our process."""
-    address = trail.connection.address
-    host = _host(address)
-    is_v2 = trail.transaction is not None and isinstance(trail.transaction.door, Mllp)
-    return Participant(
-        user_id=(trail.connection.called_name if is_v2 else "") or address or settings.HOME_COMMUNITY_OID,
-        requestor=False,
-        alternative_user_id=str(os.getpid()),
-        roles=(role,),
-        access_point=host,
-        access_point_type=_access_point_type(host),
-    )
+    reason = caller.reason if caller and caller.reason and caller.purpose.emergency else ""
+    return f"{entry.description}; {reason}" if entry.description and reason else entry.description or reason
 
 
 def _human(person: Person) -> Participant:
@@ -141,17 +173,15 @@ def _human(person: Person) -> Participant:
     return Participant(user_id=person.user_id or person.name, requestor=True, user_name=user_name, roles=person.roles)
 
 
-def _objects(trail: Trail, entry: AuditEntry, subject: Subject | None) -> Iterator[ParticipantObject]:
+def _objects(always: _Always, entry: AuditEntry, subject: Subject | None) -> tuple[ParticipantObject, ...]:
     """The patient first, then what the entry names. The record of a repository names no patient (ITI TF-2: 3.43.6)."""
-    if subject is not None and not (trail.transaction and trail.transaction.audit.we_are_source):
-        yield ParticipantObject(
-            object_id=_cx(subject),
-            id_type=PATIENT_NUMBER,
-            type_code=1,
-            role=1,
-            details=_details(entry.patient_details),
-        )
-    yield from map(_object, entry.objects)
+    named = tuple(map(_object, entry.objects))
+    if subject is None or not always.is_named:
+        return named
+    patient = ParticipantObject(
+        object_id=_cx(subject), id_type=PATIENT_NUMBER, type_code=1, role=1, details=_details(entry.patient_details)
+    )
+    return (patient, *named)
 
 
 def _object(each: AuditObject) -> ParticipantObject:

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
 from threading import Lock
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from hie.exchange.rows import execute
+from hie.exchange.rows import execute, here
 from hie.values.audit import AuditMessage
-from hie.values.identifiers import new_ordered_uuid
+from hie.values.identifiers import new_ordered_hex
 from hie.wire.atna.audit_message import write_message
 
 _COLUMNS = (
@@ -78,7 +80,8 @@ def keep(records: list[NewRecord]) -> None:
 
     Inside a database transaction they are committed with it; outside they are durable when this returns.
     """
-    rows = [_row(record) for record in records]
+    connection = here()
+    rows = [_row(record, connection) for record in records]
     if connection.in_atomic_block or connection.vendor != "sqlite":
         _insert_all(rows)
     else:
@@ -136,17 +139,21 @@ def _insert_all(rows: list[tuple[Any, ...]]) -> None:
 
 
 def _insert(rows: list[tuple[Any, ...]]) -> None:
-    if not rows:
-        return
-    execute(_INSERT + ", ".join([_ROW] * len(rows)), [value for row in rows for value in row])
+    if rows:
+        execute(_statement(len(rows)), [value for row in rows for value in row])
 
 
-def _row(record: NewRecord) -> tuple[Any, ...]:
+@cache
+def _statement(rows: int) -> str:
+    return _INSERT + ", ".join([_ROW] * rows)
+
+
+def _row(record: NewRecord, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
     message = record.message
     return (
-        new_ordered_uuid().hex,
+        new_ordered_hex(),
         record.trail_id.replace("-", ""),
-        _moment(message.occurred_at),
+        _moment(message.occurred_at, connection),
         record.transaction,
         message.event_id.code,
         message.action,
@@ -163,7 +170,10 @@ def _row(record: NewRecord) -> tuple[Any, ...]:
     )
 
 
-def _moment(moment: datetime) -> Any:
+def _moment(moment: datetime, connection: BaseDatabaseWrapper) -> Any:
+    """As Django keeps it: on SQLite as text in UTC without a zone."""
+    if connection.vendor == "sqlite":
+        return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ")
     return connection.ops.adapt_datetimefield_value(moment)
 
 

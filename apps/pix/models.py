@@ -179,7 +179,7 @@ class MatchRules(models.Model):
 class RulesRun(models.Model):
     """A version of the rules to be tried on, or decided by, the whole population; it is worked off in the background.
 
-    total, done: charts. result: of a trial what would change (``services.runs``). claimed_until: a worker is at it.
+    total, done: charts. result: of a trial what would change (``services.trials``). claimed_until: a worker is at it.
     """
 
     class Kind(models.TextChoices):

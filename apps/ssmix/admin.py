@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, ngettext
@@ -29,7 +30,7 @@ from apps.network import queries as network
 from apps.pix.queries import subject_of
 from apps.ssmix import queries
 from apps.ssmix.models import AcceptedDeviation, QuarantineDecision, Scan, State, StorageRoot, StoredFile, Tally
-from apps.ssmix.services import decide, request_scan
+from apps.ssmix.services import decide, holder_of, request_scan
 from hie.exchange.audit import UPDATE
 from hie.values.access import Subject
 from hie.values.identifiers import Identifier
@@ -65,11 +66,11 @@ def _meaning(rule: str) -> str:
 class StorageRootAdmin(ModelAdmin):
     """Storages with their state; a scan can be asked for."""
 
-    list_display = ("name", "facility", "kind", "enabled", "state", "last_scan_at", "files", "links")
+    list_display = ("name", "facility", "kind", "enabled", "state", "progress", "last_scan_at", "files", "links")
     list_filter = ("facility", "kind", "enabled")
     list_select_related = ("facility",)
     actions = ("scan_now", "scan_fully")
-    readonly_fields = ("state", "last_scan_at", "last_full_at", "last_problem", "files", "links")
+    readonly_fields = ("state", "progress", "last_scan_at", "last_full_at", "last_problem", "files", "links")
     fields = (
         "facility",
         "kind",
@@ -83,13 +84,46 @@ class StorageRootAdmin(ModelAdmin):
         *readonly_fields,
     )
 
-    @display(description=_("state"), label={_("healthy"): "success", _("problem"): "danger", _("scanning"): "info"})
+    @display(
+        description=_("state"),
+        label={
+            _("healthy"): "success",
+            _("problem"): "danger",
+            _("scanning"): "info",
+            _("interrupted"): "warning",
+            _("silent"): "warning",
+        },
+    )
     def state(self, row: StorageRoot) -> Any:
+        holder = holder_of(row)
+        if holder is not None and not holder.gone:
+            return _("silent") if holder.is_silent else _("scanning")
         if row.lock_token:
-            return _("scanning")
+            return _("interrupted")
         if row.last_problem:
             return _("problem")
         return _("healthy") if row.last_scan_at else _("not yet scanned")
+
+    @display(description=_("progress"))
+    def progress(self, row: StorageRoot) -> Any:
+        """How far the scan under way is, or for what the next one waits."""
+        holder = holder_of(row)
+        if holder is None or holder.gone:
+            return _("The scan was interrupted; the next one goes on with it.") if row.lock_token else "-"
+        if holder.is_silent:
+            text = _(
+                "Process %(process)s on %(host)s gave its last sign %(seconds)d s ago. Where it was killed, its lock"
+                " ends at %(end)s and the next scan goes on."
+            )
+            end = f"{timezone.localtime(holder.ends_at):%H:%M:%S}"
+            told = {"process": holder.process, "host": holder.host, "seconds": holder.silent_seconds, "end": end}
+            return text % told
+        scan = Scan.objects.filter(root=row, ended_at__isnull=True).first()
+        if scan is None or not scan.share:
+            return _("begun")
+        left = scan.seconds / scan.share * (1 - scan.share)
+        text = _("%(share)d%%, %(files)d files found, about %(minutes)d min left")
+        return text % {"share": scan.share * 100, "files": scan.counts.get("found", 0), "minutes": -(-left // 60)}
 
     @display(description=_("files"))
     def files(self, row: StorageRoot) -> SafeString | str:

@@ -275,6 +275,7 @@ class Scan(models.Model):
     """One scan of one root. cursor: the last branch that was finished, where an interrupted full scan goes on.
 
     counts: found, new, renamed, changed, missing, restored, registered, replaced, deprecated, fed, errors.
+    share: the part of the storage that is settled, 0 to 1. seconds: how long it took until then.
     """
 
     root = models.ForeignKey(StorageRoot, on_delete=models.CASCADE, related_name="scans", verbose_name=_("storage"))
@@ -284,6 +285,8 @@ class Scan(models.Model):
     cursor = models.CharField(max_length=200, blank=True)
     counts: models.JSONField[Any, Any] = models.JSONField(_("figures"), default=dict)
     problem = models.CharField(_("problem"), max_length=500, blank=True)
+    share = models.FloatField(_("part done"), default=0.0)
+    seconds = models.PositiveIntegerField(_("seconds"), default=0)
 
     class Meta:
         verbose_name = _("scan")

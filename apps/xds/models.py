@@ -7,9 +7,10 @@ Index plan. Every stored query by patient is one range of ``(shard_key, patient_
 of a unique index; a restriction on a multi-valued attribute is a probe of a side table inside the patient's range.
 
 Growth. ``shard_key`` is a stable hash of the patient id and stands in every table and every query by patient, side
-tables included. On PostgreSQL the tables can be hash-partitioned by it, or distributed by it; the unique constraints
-then move into an id map (unique id or entry UUID -> shard_key), because a partitioned table holds none that leaves the
-key out.
+tables included. On PostgreSQL the tables are partitioned by it (decision 0042): a query of one patient meets one
+partition. A partitioned table has no unique constraint and no foreign key that leaves the key out; what is unique is
+therefore held by the id map (``MappedId``), on both databases, and a read by id asks it first where to look. A side
+table's reference to its object is kept true by the services, not by the database.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 SHARDS = 1024
+PARTITIONS = 16  # of each patient table on PostgreSQL, each a range of shards; their names end in _p00 to _p15
 CODE_LENGTH = 160
 LOCATOR_LENGTH = 512
 
@@ -27,6 +29,35 @@ LOCATOR_LENGTH = 512
 def shard_key_of(patient_id: str) -> int:
     """The shard of a patient: 0 to 1023, the same for ever (CRC-32 of the regional id)."""
     return zlib.crc32(patient_id.encode()) % SHARDS
+
+
+class NameKind(models.IntegerChoices):
+    """What a name of the id map is. A name of the first three stands there once (a folder's: once for each version)."""
+
+    ENTRY_UUID = 0
+    SUBMISSION_SET = 1
+    FOLDER = 2
+    DOCUMENT = 3
+    LOGICAL_ID = 4
+    END = 5
+
+
+class MappedId(models.Model):
+    """The id map: in which shard an object lies that bears this id, and that no other object bears it.
+
+    place: what makes the row unique beside name and kind: a folder's version, the shard_key of a name that may stand
+    for objects of several patients (unique id of a document, logicalID), else 0. END: associations of this shard touch
+    the object of another. The map names every shard where something is, and may name one too many.
+    """
+
+    pk = models.CompositePrimaryKey("name", "kind", "place")
+    name = models.CharField(max_length=128)
+    kind = models.SmallIntegerField(choices=NameKind.choices)
+    place = models.IntegerField(default=0)
+    shard_key = models.SmallIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.name} in {self.shard_key}"
 
 
 class Status(models.IntegerChoices):
@@ -122,7 +153,7 @@ class RegistryRow(PatientRow):
     Each has its canonical ``fragment`` too, as its last column: the others are read without passing over its pages.
     """
 
-    entry_uuid = models.CharField(_("entry UUID"), max_length=64, unique=True)
+    entry_uuid = models.CharField(_("entry UUID"), max_length=64)
     facility_code = models.CharField(_("facility"), max_length=10)
     status = models.SmallIntegerField(_("status"), choices=Status.choices, default=Status.APPROVED)
     registered_at = models.DateTimeField(_("registered at"), auto_now_add=True)
@@ -139,11 +170,12 @@ class DocumentEntry(RegistryRow):
 
     event_codes and confidentiality_codes repeat the side tables, one code a line, so that a permit is applied to a row
     without a second query; care_date is the day of care in Japan (of creation where the care has no time).
+    sources: of what the network itself makes from others' records, whose they are (``rules``); "" of all else.
     """
 
     logical_id = models.CharField(_("logical ID"), max_length=64)
     version = models.IntegerField(_("version"), default=1)
-    unique_id = models.CharField(_("unique ID"), max_length=128, db_index=True)
+    unique_id = models.CharField(_("unique ID"), max_length=128)
     repository_unique_id = models.CharField(_("repository"), max_length=64)
     object_type = models.SmallIntegerField(_("type of entry"), choices=ObjectType.choices, default=ObjectType.STABLE)
     mime_type = models.CharField(_("MIME type"), max_length=128)
@@ -164,6 +196,7 @@ class DocumentEntry(RegistryRow):
     content = models.ForeignKey(
         Content, verbose_name=_("content"), null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
     )
+    sources = models.TextField(_("made from"), blank=True, default="", db_default="")
     fragment = models.BinaryField(_("ebRIM"))
 
     class Meta:
@@ -171,6 +204,8 @@ class DocumentEntry(RegistryRow):
         verbose_name_plural = _("document entries")
         indexes = [
             models.Index(fields=["shard_key", "patient_id", "status", "creation_time"], name="xds_entry_patient"),
+            models.Index(fields=["entry_uuid", "shard_key"], name="xds_entry_uuid"),
+            models.Index(fields=["unique_id", "shard_key"], name="xds_entry_unique_id"),
             models.Index(fields=["logical_id", "version"], name="xds_entry_logical"),
             models.Index(fields=["facility_code", "registered_at"], name="xds_entry_facility"),
         ]
@@ -179,7 +214,7 @@ class DocumentEntry(RegistryRow):
 class SubmissionSet(RegistryRow):
     """One submission. digest: SHA-256 of what was submitted, by which a message sent again is recognised."""
 
-    unique_id = models.CharField(_("unique ID"), max_length=128, unique=True)
+    unique_id = models.CharField(_("unique ID"), max_length=128)
     source_id = models.CharField(_("source"), max_length=64)
     submission_time = models.CharField(_("submitted at"), max_length=14)
     content_type_code = models.CharField(_("content type"), max_length=CODE_LENGTH, blank=True)
@@ -192,6 +227,8 @@ class SubmissionSet(RegistryRow):
         verbose_name_plural = _("submission sets")
         indexes = [
             models.Index(fields=["shard_key", "patient_id", "status", "submission_time"], name="xds_set_patient"),
+            models.Index(fields=["entry_uuid", "shard_key"], name="xds_set_uuid"),
+            models.Index(fields=["unique_id", "shard_key"], name="xds_set_unique_id"),
             models.Index(fields=["facility_code", "registered_at"], name="xds_set_facility"),
         ]
 
@@ -211,30 +248,38 @@ class Folder(RegistryRow):
         verbose_name_plural = _("folders")
         indexes = [
             models.Index(fields=["shard_key", "patient_id", "status", "last_update_time"], name="xds_folder_patient"),
+            models.Index(fields=["entry_uuid", "shard_key"], name="xds_folder_uuid"),
+            models.Index(fields=["unique_id", "shard_key"], name="xds_folder_unique_id"),
             models.Index(fields=["logical_id", "version"], name="xds_folder_logical"),
         ]
-        constraints = [models.UniqueConstraint(fields=["unique_id", "version"], name="xds_folder_version")]
 
 
 class Association(RegistryRow):
     """One relationship between two objects, named by their entry UUIDs; it belongs to the patient of its submission."""
 
     association_type = models.CharField(_("type"), max_length=80)
-    source_uuid = models.CharField(_("source"), max_length=64, db_index=True)
-    target_uuid = models.CharField(_("target"), max_length=64, db_index=True)
+    source_uuid = models.CharField(_("source"), max_length=64)
+    target_uuid = models.CharField(_("target"), max_length=64)
     submission_set_status = models.CharField(_("status in the submission"), max_length=16, blank=True)
     fragment = models.BinaryField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("association")
         verbose_name_plural = _("associations")
-        indexes = [models.Index(fields=["shard_key", "patient_id"], name="xds_association_patient")]
+        indexes = [
+            models.Index(fields=["shard_key", "patient_id"], name="xds_association_patient"),
+            models.Index(fields=["entry_uuid", "shard_key"], name="xds_association_uuid"),
+            models.Index(fields=["source_uuid", "shard_key"], name="xds_association_source"),
+            models.Index(fields=["target_uuid", "shard_key"], name="xds_association_target"),
+        ]
 
 
 class EntryValue(PatientRow):
     """One value of a multi-valued attribute of a DocumentEntry. Probed inside the patient's range."""
 
-    entry = models.ForeignKey(DocumentEntry, on_delete=models.CASCADE, db_index=False, related_name="+")
+    entry = models.ForeignKey(
+        DocumentEntry, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
     value = models.CharField(max_length=256)
 
     class Meta:
@@ -280,7 +325,9 @@ class ReferenceId(EntryValue):
 class SubmissionSetAuthorPerson(PatientRow):
     """author.authorPerson of a submission set, XCN as written."""
 
-    submission_set = models.ForeignKey(SubmissionSet, on_delete=models.CASCADE, db_index=False, related_name="+")
+    submission_set = models.ForeignKey(
+        SubmissionSet, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
     value = models.TextField()
 
     class Meta:
@@ -293,7 +340,9 @@ class SubmissionSetAuthorPerson(PatientRow):
 class IntendedRecipient(PatientRow):
     """intendedRecipient of a submission set, XON|XCN|XTN as written."""
 
-    submission_set = models.ForeignKey(SubmissionSet, on_delete=models.CASCADE, db_index=False, related_name="+")
+    submission_set = models.ForeignKey(
+        SubmissionSet, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
+    )
     value = models.TextField()
 
     class Meta:
@@ -306,7 +355,7 @@ class IntendedRecipient(PatientRow):
 class FolderCode(PatientRow):
     """Folder.codeList, ``code^^scheme``."""
 
-    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, db_index=False, related_name="+")
+    folder = models.ForeignKey(Folder, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+")
     value = models.CharField(max_length=CODE_LENGTH)
 
     class Meta:
@@ -319,11 +368,14 @@ class FolderCode(PatientRow):
 class Withdrawn(PatientRow):
     """A document whose metadata were removed (ITI-62): its content waits for its own removal (ITI-86)."""
 
-    unique_id = models.CharField(_("unique ID"), max_length=128, db_index=True)
+    unique_id = models.CharField(_("unique ID"), max_length=128)
     repository_unique_id = models.CharField(_("repository"), max_length=64)
     facility_code = models.CharField(_("facility"), max_length=10)
     content = models.ForeignKey(Content, verbose_name=_("content"), on_delete=models.PROTECT, related_name="+")
     withdrawn_at = models.DateTimeField(_("removed at"), auto_now_add=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["unique_id", "shard_key"], name="xds_withdrawn_unique_id")]
 
     def __str__(self) -> str:
         return self.unique_id
@@ -446,3 +498,15 @@ PATIENT_TABLES: tuple[type[PatientRow], ...] = (
     FolderCode,
     Withdrawn,
 )
+
+# The side tables of each kind of object, with their column that names it.
+SIDE_TABLES: dict[type[models.Model], tuple[tuple[type[PatientRow], str], ...]] = {
+    DocumentEntry: (
+        (EventCode, "entry"),
+        (ConfidentialityCode, "entry"),
+        (AuthorPerson, "entry"),
+        (ReferenceId, "entry"),
+    ),
+    SubmissionSet: ((SubmissionSetAuthorPerson, "submission_set"), (IntendedRecipient, "submission_set")),
+    Folder: ((FolderCode, "folder"),),
+}

@@ -26,7 +26,8 @@ from django.utils.module_loading import import_string
 
 from apps.network.queries import facilities, facility
 from apps.xds.models import ObjectType
-from apps.xds.rules import disclosure_of
+from apps.xds.rules import shows
+from apps.xds.shards import in_shards, marks, shards_of
 from apps.xds.stores import FORMS, KeyProblem, open_plain
 from hie.exchange.rows import fetch
 from hie.values.access import Permit
@@ -164,13 +165,13 @@ def _clean(plain: Readable, sha256: str) -> bool:
 
 _COLUMNS = (
     "e.unique_id, e.repository_unique_id, e.patient_id, e.mime_type, e.entry_uuid, e.facility_code,"
-    " e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date, c.locator, c.size, c.sha256,"
-    " k.key_name, k.wrapped"
+    " e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date, e.sources,"
+    " c.locator, c.size, c.sha256, k.key_name, k.wrapped"
 )
 _PATIENT, _MIME_TYPE = 2, 3
-_DISCLOSURE = slice(4, 11)
-_CONTENT = slice(11, 14)
-_KEY = slice(14, 16)
+_DISCLOSURE = slice(4, 12)
+_CONTENT = slice(12, 15)
+_KEY = slice(15, 17)
 
 
 def repositories() -> frozenset[str]:
@@ -213,13 +214,16 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
         )
     if not unique_ids:
         return {}
-    marks = ", ".join(["%s"] * len(unique_ids))
     rows: dict[tuple[str, str], list[tuple]] = {}
+    where, shards = in_shards("e.shard_key", shards_of(unique_ids))
+    if not shards:
+        return {}
     found = fetch(
         f"SELECT {_COLUMNS} FROM xds_documententry e LEFT JOIN xds_content c ON c.id = e.content_id"  # noqa: S608
         " LEFT JOIN xds_sealingkey k ON k.content_id = c.id"
-        f" WHERE e.unique_id IN ({marks}) AND (c.id IS NOT NULL OR e.object_type = %s) ORDER BY e.id DESC",
-        [*unique_ids, ObjectType.ON_DEMAND.value],
+        f" WHERE {where} AND e.unique_id IN ({marks(unique_ids)}) AND (c.id IS NOT NULL OR e.object_type = %s)"
+        " ORDER BY e.id DESC",
+        [*shards, *unique_ids, ObjectType.ON_DEMAND.value],
     )
     for row in found:
         rows.setdefault(row[:2], []).append(row)
@@ -232,7 +236,7 @@ def _document(asked: DocumentRequest, rows: dict[tuple[str, str], list[tuple]], 
     for row in rows.get(_key(asked), ()):
         locator, size, sha256 = row[_CONTENT]
         key_name, wrapped = row[_KEY]
-        if locator is not None and permit.allows(row[_PATIENT], disclosure_of(*row[_DISCLOSURE])):
+        if locator is not None and shows(permit, row[_PATIENT], *row[_DISCLOSURE]):
             try:
                 path = open_content(locator, size, sha256, key_name and DataKey(key_name, bytes(wrapped)))
             except ExchangeError as error:

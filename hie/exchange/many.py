@@ -1,7 +1,8 @@
 """Many rows of several tables in one round to the database, and the numbers they will have.
 
 PostgreSQL takes one statement for all of it: every table's rows as arrays, the tables joined by WITH, so that its text,
-and with it the prepared plan, is the same for one row and for ten thousand. SQLite takes one statement a table.
+and with it the prepared plan, is the same for one row and for a hundred; beyond that each table is copied (COPY).
+SQLite takes one statement a table.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ def insert(*written: tuple[Table, Sequence[Sequence[Any]]]) -> None:
     if not filled:
         return
     if connections[DEFAULT_DB_ALIAS].vendor == "postgresql":
+        if max(len(listed) for _, listed in filled) > _COPY_FROM:
+            for table, listed in filled:
+                _copy(table, listed)
+            return
         columns: list[list[Any]] = []
         for _, listed in filled:
             columns += [list(column) for column in zip(*listed, strict=True)]
@@ -40,6 +45,17 @@ def insert(*written: tuple[Table, Sequence[Sequence[Any]]]) -> None:
         return
     for table, listed in filled:
         rows.execute_each(_of_values(table), listed)
+
+
+_COPY_FROM = 100
+
+
+def _copy(table: Table, listed: Sequence[Sequence[Any]]) -> None:
+    names = ", ".join(name for name, _ in table.columns)
+    connection = connections[DEFAULT_DB_ALIAS]
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+        for row in listed:
+            copy.write_row(row)
 
 
 def reserve(name: str, count: int) -> range | list[int]:

@@ -1,6 +1,6 @@
 """The road of every inbound message, whatever its dialect:
 
-    authenticate the caller -> read the message -> whose data is it? -> may they?
+    authenticate the caller -> read the message -> (find) -> whose data is it? -> may they?
         -> (prepare) -> execute -> record -> write the answer
 
 An answer never leaves before its audit record is durable: a verb that changes state is committed together with
@@ -56,8 +56,8 @@ def answer(transaction: Transaction, message: Any, connection: Connection) -> An
         log.warning("%s: the database is busy: %s", transaction.number, type(busy).__name__)
         return _refuse(trail, message, ExchangeError(Reason.BUSY, "The database is busy; send the message again."))
     except Exception:
-        log.exception("%s failed, record %s", transaction.number, trail.record_id)
-        return _refuse(trail, message, ExchangeError(Reason.INTERNAL, f"Internal error, record {trail.record_id}."))
+        log.exception("%s failed, record %s", transaction.number, trail.number)
+        return _refuse(trail, message, ExchangeError(Reason.INTERNAL, f"Internal error, record {trail.number}."))
 
 
 def record_refusal(connection: Connection, error: ExchangeError) -> ExchangeError:
@@ -68,7 +68,7 @@ def record_refusal(connection: Connection, error: ExchangeError) -> ExchangeErro
     except ExchangeError:
         pass  # a stranger's message is recorded as well, without a name
     except Exception:
-        log.exception("the caller could not be established, record %s", trail.record_id)
+        log.exception("the caller could not be established, record %s", trail.number)
     return _record_failure(trail, error)
 
 
@@ -86,6 +86,8 @@ def _ask(trail: Trail, transaction: Transaction, message: Any) -> Permit:
     trail.caller = _part("authenticate")(trail.connection)
     trail.request = transaction.codec.read_request(message)
     _part("entitle")(trail.caller, transaction.access)
+    if transaction.find is not None:
+        trail.request = transaction.find(trail.request)
     trail.subjects = transaction.subject(trail.request)
     permit: Permit = _part("gate")(trail.caller, transaction.access, trail.subjects)
     if transaction.prepare is not None:
@@ -110,6 +112,6 @@ def _record_failure(trail: Trail, error: ExchangeError) -> ExchangeError:
         entries = tuple(replace(entry, outcome=outcome, description=description) for entry in entries)
         _part("recorder")(trail, entries)
     except Exception:
-        log.exception("no audit record could be kept, record %s", trail.record_id)
+        log.exception("no audit record could be kept, record %s", trail.number)
         return ExchangeError(Reason.BUSY, "The message could not be recorded and was not answered; send it again.")
     return error

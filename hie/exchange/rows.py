@@ -17,7 +17,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 # A connection that answered so shortly ago is not asked again whether it is alive.
 ALIVE_SECONDS = 2.0
@@ -25,14 +24,14 @@ ALIVE_SECONDS = 2.0
 _thread = threading.local()
 
 
-def here() -> BaseDatabaseWrapper:
-    """Django's database connection of this thread; looked up once in its life."""
+def here() -> Any:
+    """Django's database connection of this thread (a ``BaseDatabaseWrapper``), looked up once in its life."""
     try:
-        found: BaseDatabaseWrapper = _thread.connection
+        return _thread.connection
     except AttributeError:
-        found = _thread.connection = connections[DEFAULT_DB_ALIAS]
+        _thread.connection = connections[DEFAULT_DB_ALIAS]
         _thread.is_logged = settings.DEBUG
-    return found
+        return _thread.connection
 
 
 def fetch(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -113,4 +112,4 @@ def between_messages() -> None:
     if rested or connection.errors_occurred or connection.close_at is not None:
         close_old_connections()
     if not rested:
-        connection.health_check_done = True  # type: ignore[attr-defined]
+        connection.health_check_done = True

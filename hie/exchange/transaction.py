@@ -56,6 +56,8 @@ class Transaction:
     execute: (request, permit) -> result, narrowing itself by the permit. audit: the event left behind.
     changes: the verb changes state; it is then committed together with its audit record, or not at all.
     prepare: request -> request, what can be judged and made durable before that database transaction opens.
+    find: request -> request, looks up once what ``subject`` and ``execute`` both need and lets the request carry it;
+    it is asked before the gate, so nothing of it may be told but what the permit opens.
     ``access``, ``subject`` and ``audit`` have no default: nobody can forget to ask.
     """
 
@@ -69,3 +71,4 @@ class Transaction:
     audit: AuditEvent
     changes: bool = False
     prepare: Callable[[Any], Any] | None = None
+    find: Callable[[Any], Any] | None = None

@@ -23,6 +23,7 @@ from hie.transport.tls import Credentials, client_context
 from hie.values.codes import Code
 from hie.values.documents import (
     APPROVED,
+    STABLE,
     DocumentEntry,
     DocumentRequest,
     QueryResult,
@@ -128,11 +129,12 @@ class Outside:
                 self._call(client, "urn:ihe:iti:2007:RegistryStoredQuery", stored_query.write_request(query))
             )
 
-    def find_documents(self, patient: Identifier) -> tuple[DocumentEntry, ...]:
-        """ITI-18 FindDocuments: all approved documents of a patient that may be seen."""
+    def find_documents(self, patient: Identifier, object_type: str = STABLE) -> tuple[DocumentEntry, ...]:
+        """ITI-18 FindDocuments: all approved documents of a patient that may be seen. object_type: or ON_DEMAND."""
         parameters = {
             "$XDSDocumentEntryPatientId": ((patient.xds_cx,),),
             "$XDSDocumentEntryStatus": ((APPROVED,),),
+            "$XDSDocumentEntryType": ((object_type,),),
         }
         found = [
             fragments.read_fragment(each) for each in self.query(StoredQuery(FIND_DOCUMENTS, parameters)).fragments

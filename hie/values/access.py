@@ -171,6 +171,8 @@ class Decision:
         """
         if self.own_facility and facility_code == self.own_facility:
             return True
+        if not self.rules:
+            return self.default or self.emergency
         rules = [rule for rule in self.rules if rule.concerns(facility_code)]
         openings = [rule for rule in rules if rule.permits]
         if self.default or self.emergency:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from hie.values.codes import Code
 
@@ -31,6 +32,7 @@ MACHINE_NAME, IP_ADDRESS, ACCESS_URI = 1, 2, 5
 APPLICATION_SERVER = "4"
 
 
+@lru_cache(maxsize=256)
 def transaction_type(number: str, name: str) -> Code:
     """The EventTypeCode of an IHE transaction: ``ITI-18`` and its name."""
     return Code(number, "IHE Transactions", name)

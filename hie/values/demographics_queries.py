@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.people import Demographics
@@ -203,6 +204,7 @@ class DemographicsQuery:
     ignored: names of parameters that were given and narrow nothing here, such as ``mother's maiden name``.
     visit: None, or what ITI-22 asks of the visit: only people with such a visit, told with those visits.
     raw: what the audit record keeps (the HL7 v2 message, the v3 queryByParameter).
+    found: what the index keeps to itself of its search, once it has searched; None before.
     """
 
     message_id: str
@@ -223,6 +225,7 @@ class DemographicsQuery:
     source: str = ""
     ignored: tuple[str, ...] = ()
     raw: bytes = field(default=b"", compare=False)
+    found: Any = field(default=None, compare=False, repr=False)
 
     @property
     def asks(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 PATIENT_ID_ARC = "1.2.392.100495.20.3.51"
 PREFECTURES = 47
+LONGEST_CHART_NUMBER = 15  # the patient id of an SS-MIX2 storage
 _FACILITY_CODE = re.compile(r"(\d{2})(\d)(\d{7})", re.ASCII)
 
 # Third digit of the code: the fee schedule ("point table") the facility bills by.
@@ -87,3 +88,13 @@ class PatientIdProfile:
         if self.pad and self.length:
             value = value.rjust(self.length, "0")
         return value
+
+    def spellings(self, value: str) -> tuple[str, ...]:
+        """The ways in which a chart number in its comparable form may be written, this one first."""
+        found = {value: None}
+        if self.strip_zeros or (self.pad and self.length):
+            bare = value.lstrip("0") or value[-1:]
+            found.update((bare.rjust(length, "0"), None) for length in range(len(bare), LONGEST_CHART_NUMBER + 1))
+        if self.uppercase:
+            found.update((each.lower(), None) for each in list(found))
+        return tuple(found)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 import uuid
 from dataclasses import dataclass
@@ -32,9 +32,15 @@ def new_ordered_uuid() -> uuid.UUID:
 
     For rows that are written all day: they are appended to their index, where random numbers would scatter them.
     """
+    return uuid.UUID(new_ordered_hex())
+
+
+def new_ordered_hex() -> str:
+    """The same as 32 hexadecimal digits, for who needs no more than these."""
     milliseconds, rest = divmod(time.time_ns(), 1_000_000)
     fraction = (rest << 12) // 1_000_000
-    return uuid.UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62))
+    random = int.from_bytes(os.urandom(8), "big") >> 2
+    return f"{milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random:032x}"
 
 
 def uuid_oid(value: uuid.UUID) -> str:

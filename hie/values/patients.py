@@ -43,10 +43,19 @@ class PatientFeed:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownIdentifier:
+    """An identifier under which the index knows a person. facility_code: whose chart number it is; "" otherwise."""
+
+    identifier: Identifier
+    facility_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CrossReferenceQuery:
     """ITI-9, 45, 83: which other identifiers does this person have? No domains named means all of them.
 
     raw: what the audit record keeps of the query as received: the whole HL7 v2 message, or the v3 queryByParameter.
+    known: what the index has of this person, the regional id first, once it was looked up; None before.
     """
 
     message_id: str
@@ -54,6 +63,7 @@ class CrossReferenceQuery:
     domains: tuple[AssigningAuthority, ...] = ()
     query_tag: str = ""
     raw: bytes = field(default=b"", compare=False)
+    known: tuple[KnownIdentifier, ...] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

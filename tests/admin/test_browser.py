@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 
 from apps.network.models import Facility, NodeCertificate
 from apps.pix.models import LocalIdentifier, MatchRules, ReviewCase
-from apps.pix.services import runs, versions
+from apps.pix.services import trials, versions
 from tests.apps.pix.told import CLINIC, HOSPITAL, open_facilities, somebody, tell
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
@@ -149,7 +149,7 @@ def test_an_administrator_tries_and_adopts_rules_and_undoes_a_link(page: Any, li
     page.click("#try")
     page.wait_for_selector("#runs tr[data-state=waiting]")
     photograph(page, "rules-waiting-ja")
-    runs.carry_out()
+    trials.carry_out()
     page.reload()
     page.wait_for_selector("#difference")
     assert "分かれる人: 1" in page.inner_text("#difference")
@@ -157,7 +157,7 @@ def test_an_administrator_tries_and_adopts_rules_and_undoes_a_link(page: Any, li
     page.fill("[name=reason]", "誤った結合を減らすため")
     page.click("#adopt-form button")
     page.wait_for_selector("#runs tr[data-state=waiting]")
-    runs.carry_out()
+    trials.carry_out()
     assert MatchRules.objects.get(in_force=True).name == "strict"
     page.goto(f"{live_server.url}/admin/pix/matchrules/{row.pk}/what-if")
     speak(page, "en")

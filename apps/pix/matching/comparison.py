@@ -59,6 +59,7 @@ STREET_LEVELS = (
     "differs",
 )
 TELEPHONE_LEVELS = ("same", "one digit", "last four digits", "differs")
+TELEPHONE_DIGIT = 1
 INSURANCE_LEVELS = (
     "same person's number",
     "same household, branch unknown",

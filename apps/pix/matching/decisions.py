@@ -117,13 +117,16 @@ def _twins(one: Chart, other: Chart, vector: Vector, *, likely: bool) -> Outcome
         return Outcome.REVIEW if own_number and vector[BIRTH] == level.BIRTH_EQUAL and likely else Outcome.SEPARATE
     if own_number or vector[BIRTH] != level.BIRTH_EQUAL or not likely:
         return None
-    if given == level.IN_PART and _middle_name_left_out(one, other):
+    if given == level.IN_PART and _middle_name_left_out(one, other) and vector[TELEPHONE] == 0:
         return None
     return Outcome.REVIEW if given in _NEARLY and _household(vector) else None
 
 
 def _middle_name_left_out(one: Chart, other: Chart) -> bool:
-    """Latin names of which one has all words of the other and more: a passport's name and the one in use."""
+    """Latin names of which one has all words of the other and more: a passport's name and the one in use.
+
+    Siblings are named so, too (MARIA and MARIA LUISA), so it wants a telephone that both charts have.
+    """
     words, others = ({*f"{name.family} {name.given}".split()} for name in (one.names_latin, other.names_latin))
     return min(len(words), len(others)) > 1 and (words < others or others < words)
 
@@ -150,8 +153,16 @@ def _held_back(scorer: Scorer, one: Chart, other: Chart, vector: Vector) -> str:
     if all(vector[each] == MISSING for each in _BESIDES):
         return "bare name"
     residence = scorer.bits(vector, PLACE) + scorer.bits(vector, STREET)
-    support = max(residence, scorer.bits(vector, TELEPHONE), scorer.bits(vector, INSURANCE))
-    return "namesake" if support < scorer.version.support else ""
+    numbers = (scorer.bits(vector, each) for each in (TELEPHONE, INSURANCE) if vector[each] not in _NEAR_MISSES[each])
+    return "namesake" if max(residence, *numbers, 0.0) < scorer.version.support else ""
+
+
+# A number that is another one but for a digit was mistyped where something else says that it is one human. Alone it is
+# somebody else's number: numbers are given out in rows.
+_NEAR_MISSES = {
+    TELEPHONE: (level.TELEPHONE_DIGIT,),
+    INSURANCE: (level.INSURED_DIGIT, level.INSURED_DIGITS),
+}
 
 
 _BESIDES = (PLACE, STREET, TELEPHONE, INSURANCE)

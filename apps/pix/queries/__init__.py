@@ -13,9 +13,12 @@ from apps.pix.queries.cross_references import (
     overview,
     person_on,
     regional_id_of,
+    regional_ids_of,
     subject_of,
+    subject_of_query,
     subjects_of,
     surviving_of,
+    with_person,
 )
 from apps.pix.queries.reviewing import ReviewFigures, review_figures
 
@@ -27,8 +30,11 @@ __all__ = [
     "overview",
     "person_on",
     "regional_id_of",
+    "regional_ids_of",
     "review_figures",
     "subject_of",
+    "subject_of_query",
     "subjects_of",
     "surviving_of",
+    "with_person",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
@@ -16,7 +16,7 @@ from hie.exchange import rows
 from hie.values.access import Permit, Subject
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
-from hie.values.patients import CrossReferenceQuery, CrossReferences
+from hie.values.patients import CrossReferenceQuery, CrossReferences, KnownIdentifier
 
 
 def regional_id_of(identifier: Identifier) -> str | None:
@@ -38,6 +38,31 @@ def regional_id_of(identifier: Identifier) -> str | None:
         parameters = [oid, value]
     found = rows.fetch(sql, parameters)
     return found[0][0] if found else None
+
+
+def regional_ids_of(identifiers: Iterable[Identifier]) -> dict[Identifier, str]:
+    """The regional ids of those chart numbers that are known and active, as ``regional_id_of``, in few statements.
+
+    The identifiers name their authority by its OID, as facilities' own do.
+    """
+    by_oid: dict[str, dict[str, Identifier]] = {}
+    for each in identifiers:
+        oid, value = _canonical(each)
+        by_oid.setdefault(oid, {})[value] = each
+    found = {}
+    for oid, by_value in by_oid.items():
+        values = list(by_value)
+        for start in range(0, len(values), _AT_ONCE):
+            part = values[start : start + _AT_ONCE]
+            sql = (
+                "SELECT l.value, p.regional_id FROM pix_localidentifier l JOIN pix_person p ON p.id = l.person_id"  # noqa: S608
+                f" WHERE l.authority_oid = %s AND l.value IN ({', '.join(['%s'] * len(part))}) AND l.status = 'active'"
+            )
+            found.update({by_value[value]: regional_id for value, regional_id in rows.fetch(sql, [oid, *part])})
+    return found
+
+
+_AT_ONCE = 400  # parameters of one IN list
 
 
 def subject_of(identifier: Identifier) -> Subject:
@@ -94,12 +119,16 @@ _BY_CHART = _CHARTS_OF.format(
 _BY_REGIONAL_ID = _CHARTS_OF.format(known="pix_person p", condition="p.regional_id = %s AND p.status = 'active'")
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """One identifier of the person found. facility_code: whose chart number it is; "" of the regional id."""
+def with_person(query: CrossReferenceQuery) -> CrossReferenceQuery:
+    """The query with every identifier of the person behind the one it asks with: one statement for gate and verb."""
+    return replace(query, known=_known_by(*_canonical(query.identifier)))
 
-    identifier: Identifier
-    facility_code: str = ""
+
+def subject_of_query(query: CrossReferenceQuery) -> tuple[Subject, ...]:
+    """The patient behind the identifier that is asked with. No statement where ``with_person`` has looked it up."""
+    if query.known is None:
+        return (subject_of(query.identifier),)
+    return (Subject(query.identifier, query.known[0].identifier.value if query.known else ""),)
 
 
 def cross_references(query: CrossReferenceQuery, permit: Permit) -> CrossReferences:
@@ -107,14 +136,15 @@ def cross_references(query: CrossReferenceQuery, permit: Permit) -> CrossReferen
 
     Never the identifier that was asked with. The affinity domain is a domain like the others: the regional id is
     given where it is asked for or no domain is named. Facilities that the permit does not reveal are left out, and
-    an identifier of such a facility is as unknown as one that does not exist. One SQL statement.
+    an identifier of such a facility is as unknown as one that does not exist. One SQL statement, none where
+    ``with_person`` has looked the person up.
 
     Raises ExchangeError: UNKNOWN_DOMAIN at ``identifier.authority`` and at ``domain[n]`` of each domain that the
     network does not know (n from 1), all together; UNKNOWN_KEY at ``identifier``.
     """
     domains = _known_domains(query)
     asked_with = _canonical(query.identifier)
-    known = _known_by(*asked_with)
+    known = _known_by(*asked_with) if query.known is None else query.known
     visible = [each for each in known if _may_see(each, known[0], permit)]
     if not any(_key(each) == asked_with for each in visible):
         raise ExchangeError(Reason.UNKNOWN_KEY, "The identifier is not known here.", "identifier")
@@ -146,23 +176,22 @@ def _known_domains(query: CrossReferenceQuery) -> frozenset[str]:
     return frozenset(oids)
 
 
-def _known_by(oid: str, value: str) -> list[_Known]:
+def _known_by(oid: str, value: str) -> tuple[KnownIdentifier, ...]:
     """The regional id and every active chart number of the person whom an identifier names, the regional id first."""
-    sql = _BY_REGIONAL_ID if oid == settings.AFFINITY_DOMAIN_OID else _BY_CHART
-    parameters = [value] if oid == settings.AFFINITY_DOMAIN_OID else [oid, value]
-    found = rows.fetch(sql, parameters)
+    by_regional_id = oid == settings.AFFINITY_DOMAIN_OID
+    found = rows.fetch(_BY_REGIONAL_ID, [value]) if by_regional_id else rows.fetch(_BY_CHART, [oid, value])
     if not found:
-        return []
-    regional = _Known(Identifier(found[0][0], network.affinity_domain()))
+        return ()
+    regional = KnownIdentifier(Identifier(found[0][0], network.affinity_domain()))
     charts = [
-        _Known(Identifier(value, _authority(oid), type_code), facility_code)
+        KnownIdentifier(Identifier(value, _authority(oid), type_code), facility_code)
         for _, oid, value, type_code, facility_code in found
         if oid
     ]
-    return [regional, *charts]
+    return (regional, *charts)
 
 
-def _may_see(known: _Known, regional: _Known, permit: Permit) -> bool:
+def _may_see(known: KnownIdentifier, regional: KnownIdentifier, permit: Permit) -> bool:
     """Whether the answer may show this identifier: the regional id, the caller's own, and what the permit reveals."""
     own = permit.caller.node.facility_code
     return (
@@ -172,7 +201,7 @@ def _may_see(known: _Known, regional: _Known, permit: Permit) -> bool:
     )
 
 
-def _key(known: _Known) -> tuple[str, str]:
+def _key(known: KnownIdentifier) -> tuple[str, str]:
     return known.identifier.oid, known.identifier.value
 
 

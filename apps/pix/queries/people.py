@@ -4,10 +4,10 @@ What is asked of a person's names, birth, sex, address, telephone and visits has
 what one facility says; the identifiers that are asked for may be any of the person's. A chart counts only for a caller
 who may see its facility, so a hidden chart can neither be read nor guessed by asking.
 
-A search has two statements. ``candidates`` finds persons by the most selective demand, which is a range of an index
-(``_RANKS``), the others filter; the gate then decides for these persons. ``charts_of`` reads their charts, each with
-whether it meets the demands. Both are made of the same conditions, so they cannot differ. Texts never reach the SQL but
-as parameters; the beginning of a key is compared as a range of bytes, which both databases answer from the index.
+A search is one statement. It finds persons by the most selective demand, which is a range of an index (``_RANKS``),
+while the others filter; and it reads their charts, each with whether it meets the demands. The gate then decides for
+these persons. Both halves are made of the same conditions, so they cannot differ. Texts never reach the SQL but as
+parameters; the beginning of a key is compared as a range of bytes, which both databases answer from the index.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from django.db import connection
 from apps.network import queries as network
 from apps.pix.queries.cross_references import find_authority
 from apps.pix.queries.spelling import address_key, postal_digits, sound, spelled, telephone_digits
+from hie.exchange import rows
 from hie.values.demographics_queries import (
     AddressCriterion,
     BirthCriterion,
@@ -74,27 +75,6 @@ _RANKS = {
     "sex": 13,
 }
 _ALL = "l.status = 'active' AND p.status = 'active'"
-
-
-def candidates(query: DemographicsQuery, facility_code: str = "") -> tuple[str, ...]:
-    """The regional ids of at most ``CONSIDERED`` + 1 persons who have a chart that meets every demand.
-
-    facility_code: only charts of this facility count. Raises ExchangeError as ``demands_of``.
-    """
-    demands = demands_of(query)
-    driver, *filters = demands.conditions
-    where = [_ALL, f"l.id IN ({driver.keys})" if driver.keys else driver.test, *(each.test for each in filters)]
-    parameters = [value for each in demands.conditions for value in each.parameters]
-    if facility_code:
-        where.append("l.facility_code = %s")
-        parameters.append(facility_code)
-    sql = (
-        "SELECT DISTINCT p.regional_id FROM pix_localidentifier l JOIN pix_person p ON p.id = l.person_id"  # noqa: S608
-        f" WHERE {' AND '.join(where)} LIMIT {CONSIDERED + 1}"
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return tuple(row[0] for row in cursor.fetchall())
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,6 +445,7 @@ _CHART = (
     "death_time",
     "last_seen",
 )
+_CHART_COLUMNS = ", ".join(f"l.{name}" for name in _CHART)
 
 
 @dataclass(frozen=True)
@@ -499,27 +480,51 @@ def _json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-def charts_of(regional_ids: Sequence[str], demands: Demands | None = None) -> dict[str, list[FoundChart]]:
-    """The active charts of these active persons, by regional id, in the order they became known. One statement.
+@dataclass(frozen=True, slots=True)
+class FoundPeople:
+    """Who was found by what demands: regional id -> all active charts of the person, as they became known."""
 
-    demands: what ``meets`` says of each chart; without them every chart meets. At most ``CONSIDERED`` persons and some.
+    demands: Demands
+    charts: dict[str, list[FoundChart]]
+
+
+def search(demands: Demands, facility_code: str = "") -> FoundPeople:
+    """At most ``CONSIDERED`` + 1 persons who have a chart that meets every demand, with all their charts, in one
+    statement.
+
+    facility_code: only charts of this facility count.
     """
-    if not regional_ids:
-        return {}
+    driver, *filters = demands.conditions
+    where = [_ALL, f"l.id IN ({driver.keys})" if driver.keys else driver.test, *(each.test for each in filters)]
+    parameters = [value for each in demands.conditions for value in each.parameters]
+    if facility_code:
+        where.append("l.facility_code = %s")
+        parameters.append(facility_code)
+    who = (
+        "SELECT DISTINCT l.person_id FROM pix_localidentifier l JOIN pix_person p ON p.id = l.person_id"  # noqa: S608
+        f" WHERE {' AND '.join(where)} LIMIT {CONSIDERED + 1}"
+    )
+    return FoundPeople(demands, _charts(f"p.id IN ({who})", parameters, demands))
+
+
+def charts_of(regional_ids: Sequence[str]) -> dict[str, list[FoundChart]]:
+    """The active charts of these active persons, by regional id, in the order they became known. One statement."""
+    return _charts(f"p.regional_id IN ({_places(regional_ids)})", regional_ids) if regional_ids else {}
+
+
+def _charts(whose: str, parameters: Sequence[Any], demands: Demands | None = None) -> dict[str, list[FoundChart]]:
+    """demands: what ``meets`` says of each chart; without them every chart meets."""
     conditions = [each for each in demands.conditions if each.rank != _RANKS["identifier"]] if demands else []
     test = " AND ".join(each.test for each in conditions) or "1 = 1"
-    columns = ", ".join(f"l.{name}" for name in _CHART)
     sql = (
-        f"SELECT p.regional_id, CASE WHEN {test} THEN 1 ELSE 0 END, {columns}"  # noqa: S608
+        f"SELECT p.regional_id, CASE WHEN {test} THEN 1 ELSE 0 END, {_CHART_COLUMNS}"  # noqa: S608
         " FROM pix_person p JOIN pix_localidentifier l ON l.person_id = p.id"
-        f" WHERE p.regional_id IN ({_places(regional_ids)}) AND {_ALL} ORDER BY l.id"
+        f" WHERE {whose} AND {_ALL} ORDER BY l.id"
     )
-    parameters = [value for each in conditions for value in each.parameters]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [*parameters, *regional_ids])
-        rows = cursor.fetchall()
     found: dict[str, list[FoundChart]] = {}
-    for regional_id, meets, *values in rows:
+    for regional_id, meets, *values in rows.fetch(
+        sql, [*(value for each in conditions for value in each.parameters), *parameters]
+    ):
         row = dict(zip(_CHART, values, strict=True))
         authority = network.authority(row["authority_oid"]) or AssigningAuthority(row["authority_oid"])
         identifier = Identifier(row["value"], authority, row["type_code"])

@@ -8,6 +8,7 @@ from apps.pix.services.finding import (
     cancel_search,
     continue_search,
     find_patients,
+    search,
     subjects_of_continuation,
     subjects_of_search,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "reissue",
     "rejoin",
     "retry_now",
+    "search",
     "send_due",
     "subjects_of_continuation",
     "subjects_of_search",

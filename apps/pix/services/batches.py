@@ -166,7 +166,7 @@ class _Run:
         if row is None:
             assert self._scorer is not None
             kinds = self._scorer.version.kinds
-            ready = new or intake.prepare(identifier, feed.demographics, cause, kinds)
+            ready = new if new and new.kinds == kinds else intake.prepare(identifier, feed.demographics, cause, kinds)
             ready.cause = cause
             self._waiting[name] = place, ready
             self._done.entered += 1

@@ -60,6 +60,28 @@ def read_rows(ids: Collection[int]) -> list[LocalIdentifier]:
     return [_row(each) for each in fetch(_SELECT + listed("id"), [numbers(ids)])] if ids else []
 
 
+def read_charts(ids: Collection[int]) -> dict[int, Chart]:
+    """What matching compares of the charts with these ids, where nothing else of their rows is asked for."""
+    if not ids:
+        return {}
+    sql = f"SELECT id, status, facility_code, {', '.join(CONTENT[:12])} FROM pix_localidentifier WHERE {listed('id')}"  # noqa: S608 - constants
+    return {values[0]: _chart(*values) for values in fetch(sql, [numbers(ids)])}
+
+
+def _chart(chart_id: int, status: str, facility_code: str, *content: Any) -> Chart:
+    addresses, telephones, insurances = (json.loads(each) if isinstance(each, str) else each for each in content[8:11])
+    told = Demographics(
+        PersonName(NameParts(*content[0:2]), NameParts(*content[2:4]), NameParts(*content[4:6])),
+        content[6],
+        content[7],
+        tuple(Address(**each) for each in addresses),
+        tuple(telephones),
+        tuple(Insurance(**each) for each in insurances),
+    )
+    current = status == LocalIdentifier.Status.ACTIVE
+    return matching.read_chart(chart_id, told, current=current, facility=facility_code)
+
+
 def find_row(authority_oid: str, value: str) -> tuple[LocalIdentifier, str] | None:
     """The chart with this number, merged ones too, and the regional id under which it stands."""
     found = fetch(_FIND, [authority_oid, value])
@@ -85,7 +107,7 @@ def _row(values: tuple[Any, ...]) -> LocalIdentifier:
     for name in _JSON:
         if isinstance(given[name], str):
             given[name] = json.loads(given[name])
-    return LocalIdentifier.from_db(DEFAULT_DB_ALIAS, _READ, list(given.values()))  # type: ignore[arg-type]
+    return LocalIdentifier.from_db(DEFAULT_DB_ALIAS, _READ, list(given.values()))
 
 
 def demographics_of(row: LocalIdentifier) -> Demographics:
@@ -165,8 +187,11 @@ def content_of(told: Demographics, chart: Chart) -> tuple[str, ...]:
     )
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _json(value: list[Any]) -> str:
+    return _ENCODER.encode(value) if value else "[]"
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def content_now(row: LocalIdentifier) -> tuple[Any, ...]:

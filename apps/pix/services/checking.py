@@ -76,7 +76,7 @@ class _Domains:
                 Reason.WRONG_DATA_TYPE, f"The {location} has at most {LONGEST_IDENTIFIER} characters.", location
             )
         if not identifier.assigning_authority:
-            return replace(identifier, value=value, assigning_authority=self.facility.authority)
+            return Identifier(value, self.facility.authority, identifier.type_code)
         authority = network.authority(identifier.oid or identifier.assigning_authority.namespace)
         owner = network.facility_of_authority(authority.oid) if authority else None
         if authority is None or owner is None or owner.code != self.facility.code:
@@ -85,7 +85,7 @@ class _Domains:
                 f"The assigning authority of the {location} is not one that this sender may tell of.",
                 f"{location}.authority",
             )
-        return replace(identifier, value=value, assigning_authority=authority)
+        return Identifier(value, authority, identifier.type_code)
 
 
 def _is_stranger(identifier: Identifier) -> bool:

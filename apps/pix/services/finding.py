@@ -23,7 +23,7 @@ from django.utils import timezone
 from apps.network import queries as network
 from apps.pix.models import Encounter, KeptAnswer, Person
 from apps.pix.queries import people, surviving_of
-from apps.pix.queries.people import CONSIDERED, Demands, FoundChart
+from apps.pix.queries.people import CONSIDERED, Demands, FoundChart, FoundPeople
 from apps.pix.queries.spelling import spelled
 from apps.pix.services.visits import read_visit
 from hie.values.access import Permit, Subject
@@ -47,13 +47,21 @@ KEPT_FOR = timedelta(minutes=30)
 _EXACT, _BEGINS, _NEAR = 100, 90, 70
 
 
-def subjects_of_search(query: DemographicsQuery) -> tuple[Subject, ...]:
-    """Whom the answer may be about, for the gate: who would be found, or who stands on the page asked for.
+def search(query: DemographicsQuery) -> DemographicsQuery:
+    """The query with who would be found; for a further page there is nothing to search. One statement.
 
     Raises ExchangeError as ``people.demands_of``.
     """
+    return query if query.pointer else replace(query, found=people.search(people.demands_of(query)))
+
+
+def subjects_of_search(query: DemographicsQuery) -> tuple[Subject, ...]:
+    """Whom the answer may be about, for the gate: who would be found, or who stands on the page asked for.
+
+    Raises ExchangeError as ``search``, which it runs where that was not done.
+    """
     if not query.pointer:
-        return _subjects(people.candidates(query))
+        return _subjects((query if query.found else search(query)).found.charts)
     kept = _kept(query.pointer)
     return _subjects(_current(each.regional_id for each in _page(kept, query.page_size)) if kept else ())
 
@@ -69,8 +77,8 @@ def subjects_of_continuation(request: ContinuationRequest) -> tuple[Subject, ...
 def find_patients(query: DemographicsQuery, permit: Permit) -> DemographicsResult:
     """The people of whom all is true that is asked, as far as the permit reveals them, best match first.
 
-    permit.subjects: who may be found (``subjects_of_search``). Raises ExchangeError: UNKNOWN_DOMAIN at ``domain[n]``,
-    REQUIRED_MISSING at ``parameters``, UNKNOWN_KEY at ``pointer`` where it is expired, cancelled or another node's.
+    Raises ExchangeError as ``search``, which it runs where that was not done, and UNKNOWN_KEY at ``pointer`` where it
+    is expired, cancelled or another node's.
     """
     if query.pointer:
         kept = _kept(query.pointer)
@@ -78,8 +86,9 @@ def find_patients(query: DemographicsQuery, permit: Permit) -> DemographicsResul
             detail = "The continuation pointer is not known here or has expired; ask the query anew."
             raise ExchangeError(Reason.UNKNOWN_KEY, detail, "pointer")
         return _tell(kept, query.page_size, permit)
-    demands = people.demands_of(query)
-    charts, more = _visible(query, demands, permit)
+    found_people = (query if query.found else search(query)).found
+    demands = found_people.demands
+    charts, more = _visible(found_people, permit)
     found = sorted(
         (each for each in (_found(regional_id, own, query, demands) for regional_id, own in charts.items()) if each),
         key=lambda each: (-each.score, each.regional_id),
@@ -133,17 +142,16 @@ class _Found:
     encounters: tuple[int, ...] = ()
 
 
-def _visible(query: DemographicsQuery, demands: Demands, permit: Permit) -> tuple[dict[str, list[FoundChart]], bool]:
+def _visible(found: FoundPeople, permit: Permit) -> tuple[dict[str, list[FoundChart]], bool]:
     """The charts that this caller may see of each person considered, and whether there were more persons than that.
 
     Where there were, the caller's own patients are looked for once more among its own charts: they are never hidden
     from it, and should not be lost behind strangers.
     """
-    asked = list(permit.subjects)
-    more = len(asked) > CONSIDERED
+    charts, more = found.charts, len(found.charts) > CONSIDERED
     if more:
-        asked = list(dict.fromkeys(asked + list(people.candidates(query, permit.caller.node.facility_code))))
-    return _seen_by(permit, people.charts_of(asked, demands)), more
+        charts = charts | people.search(found.demands, permit.caller.node.facility_code).charts
+    return _seen_by(permit, charts), more
 
 
 def _seen_by(permit: Permit, charts: dict[str, list[FoundChart]]) -> dict[str, list[FoundChart]]:

@@ -27,6 +27,7 @@ from apps.pix.services.charts import (
     SearchKeys,
     adapted,
     content_of,
+    read_charts,
     read_rows,
     search_keys_of,
 )
@@ -42,7 +43,7 @@ from hie.values.people import Demographics
 class NewChart:
     """A chart that is to come into the index, normalised. id, person: once it has been taken.
 
-    keys: candidate keys by the kinds of one rule version. cause: who told of it.
+    keys: candidate keys, of the kinds of one rule version. cause: who told of it.
     """
 
     identifier: Identifier
@@ -51,6 +52,7 @@ class NewChart:
     content: tuple[str, ...]
     search: SearchKeys
     keys: dict[int, Kind]
+    kinds: frozenset[Kind]
     cause: Cause
     id: int = 0
     person: int = 0
@@ -67,6 +69,7 @@ def prepare(identifier: Identifier, told: Demographics, cause: Cause, kinds: fro
         content=content_of(told, chart),
         search=search_keys_of(told),
         keys=matching.keys(chart, kinds),
+        kinds=kinds,
         cause=cause,
     )
 
@@ -116,7 +119,9 @@ class _Store(DatabaseStore):
 
     def charts(self, ids: Collection[int]) -> dict[int, Chart]:
         found = {each: self._new[each].chart for each in ids if each in self._new}
-        return found | super().charts([each for each in ids if each not in found])
+        unread = [each for each in ids if each not in found and each not in self._charts]
+        self._charts.update(read_charts(unread))
+        return found | {each: self._charts[each] for each in ids if each in self._charts}
 
     def glances(self, ids: Collection[int]) -> dict[int, Named]:
         found: dict[int, Named] = {each: self._new[each].chart for each in ids if each in self._new}
@@ -213,7 +218,7 @@ class _Intake:
     def decide(self, charts: Sequence[NewChart]) -> None:
         """Decide each chart with everything that is worth comparing: in the index, and before it among these."""
         for new, number in zip(charts, many.reserve("pix_localidentifier", len(charts)), strict=True):
-            new.id, new.chart = number, replace(new.chart, id=number)
+            new.id, new.chart, new.decided = number, replace(new.chart, id=number), {}
         searches = self._search(charts)
         here = {new.id: new.chart for new in charts}
         outside = {each for found in searches.values() for each in found.charts - found.insured} - here.keys()
@@ -252,7 +257,8 @@ class _Intake:
         verdict = matching.decide(self._scorer, chart, other)
         if verdict.outcome is Outcome.SEPARATE:
             return None
-        decision = Decision(*sorted((chart.id, other.id)), verdict, self._scorer.version.name)
+        first, second = sorted((chart.id, other.id))
+        decision = Decision(first, second, verdict, self._scorer.version.name)
         return versions.with_name_and_birth(decision, chart, other)
 
     # --- place

@@ -96,7 +96,7 @@ def arrived(charts: Mapping[tuple[str, str], Cause]) -> bool:
 
 
 def _awaited(authority_oid: str, values: list[str]) -> list[tuple[str, str, str]]:
-    return fetch(_AWAITED.format(", ".join(["%s"] * len(values))), [authority_oid, *values])  # type: ignore[return-value]
+    return fetch(_AWAITED.format(", ".join(["%s"] * len(values))), [authority_oid, *values])
 
 
 def renamed(row: LocalIdentifier, previous: str) -> None:

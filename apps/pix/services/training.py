@@ -58,6 +58,26 @@ def train(*, by: str, name: str = "") -> MatchRules:
     return MatchRules.objects.create(name=learned.name, rules=learned.as_json(), created_by=by, note=note)
 
 
+def sized(population: int, *, by: str) -> MatchRules:
+    """The shipped weights for a population of so many charts, kept and not in force: for a network that begins with
+    whole lists of patients (``loading``), before there is anybody to learn from.
+
+    The size says which candidate keys charts have and how rare it is that two of them are one human.
+    """
+    version = replace(
+        versions.DEFAULT,
+        name=f"{versions.DEFAULT.name}-{population}",
+        population=population,
+        share_same=1 / max(population, 2),
+        share_household=1 / max(population, 2),
+    )
+    rules, _ = MatchRules.objects.get_or_create(
+        name=version.name,
+        defaults={"rules": version.as_json(), "created_by": by, "note": f"shipped, for {population} charts"},
+    )
+    return rules
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What another version would change. joined, parted: chart rows (ids) of each person that would come of several,

@@ -103,7 +103,7 @@ def _carry_out(run: RulesRun) -> None:
         RulesRun.objects.filter(pk=run.pk).update(done=done, claimed_until=timezone.now() + _CLAIM)
 
     try:
-        result = _WORK[run.kind](run, progress)
+        result = _WORK[Kind(run.kind)](run, progress)
         ended: dict[str, Any] = {"state": State.DONE, "done": run.total, "result": result}
     except Exception:
         log.exception("a run of matching rules failed")

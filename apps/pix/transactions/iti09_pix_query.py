@@ -13,11 +13,6 @@ from hie.values.patients import CrossReferenceQuery
 from hie.wire.hl7v2 import pix_query
 
 
-def subject_of_query(query: CrossReferenceQuery) -> tuple[Subject, ...]:
-    """The patient behind the identifier that is asked with."""
-    return (queries.subject_of(query.identifier),)
-
-
 def entries_of_query(number: str, name: str, detail: str = "MSH-10") -> Any:
     """How a PIX query is recorded: the patient and the query as received (ITI TF-2: 3.9.5.1, 3.45.5.1)."""
 
@@ -38,7 +33,8 @@ ITI_9 = Transaction(
     name="PIX Query",
     door=Mllp(("QBP^Q23",)),
     codec=pix_query,
-    subject=subject_of_query,
+    find=queries.with_person,
+    subject=queries.subject_of_query,
     access=Access.IDENTIFY,
     execute=queries.cross_references,
     audit=AuditEvent(QUERY, EXECUTE, entries_of_query("ITI-9", "PIX Query")),

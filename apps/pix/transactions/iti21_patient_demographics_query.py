@@ -48,6 +48,7 @@ ITI_21 = Transaction(
     name="Patient Demographics Query",
     door=Mllp(("QBP^Q22",)),
     codec=demographics_query,
+    find=services.search,
     subject=services.subjects_of_search,
     access=Access.IDENTIFY,
     execute=services.find_patients,

@@ -14,6 +14,7 @@ ITI_22 = Transaction(
     name="Patient Demographics and Visit Query",
     door=Mllp(("QBP^ZV1",)),
     codec=visit_query,
+    find=services.search,
     subject=services.subjects_of_search,
     access=Access.IDENTIFY,
     execute=services.find_patients,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.pix import queries
-from apps.pix.transactions.iti09_pix_query import entries_of_query, subject_of_query
+from apps.pix.transactions.iti09_pix_query import entries_of_query
 from hie.exchange.audit import EXECUTE, QUERY, AuditEvent
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access
@@ -14,7 +14,8 @@ ITI_45 = Transaction(
     name="PIXV3 Query",
     door=Soap("pix", pix_query.ACTION, pix_query.RESPONSE_ACTION),
     codec=pix_query,
-    subject=subject_of_query,
+    find=queries.with_person,
+    subject=queries.subject_of_query,
     access=Access.IDENTIFY,
     execute=queries.cross_references,
     audit=AuditEvent(QUERY, EXECUTE, entries_of_query("ITI-45", "PIXV3 Query", detail="")),

@@ -17,6 +17,7 @@ ITI_47 = Transaction(
     name=_NAME,
     door=Soap("pdq", demographics_query.ACTION, demographics_query.RESPONSE_ACTION),
     codec=demographics_query,
+    find=services.search,
     subject=services.subjects_of_search,
     access=Access.IDENTIFY,
     execute=services.find_patients,

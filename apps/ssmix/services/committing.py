@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from apps.ssmix.models import Directory, Part
+from apps.ssmix.models import Part
 from apps.ssmix.services import rows as stored
 from apps.ssmix.services.comparing import Listed
-from apps.ssmix.services.rows import Row
+from apps.ssmix.services.rows import Folder, Row
 from apps.ssmix.services.settling import Batch
 
 RACY_NS = 2_000_000_000
 
 
-def renew(listed: Sequence[Listed]) -> list[Directory]:
+def renew(listed: Sequence[Listed]) -> list[Folder]:
     """Give folders the fingerprints of what was listed; returns those that were not known so.
 
     A folder that was changed within the last seconds may change again at the same time: it is listed next time too.
@@ -31,11 +31,11 @@ def renew(listed: Sequence[Listed]) -> list[Directory]:
     return renewed
 
 
-def store_directories(renewed: Sequence[Directory], listed: Sequence[Listed], rows: Iterable[Row]) -> None:
+def store_directories(renewed: Sequence[Folder], listed: Sequence[Listed], rows: Iterable[Row]) -> None:
     """Keep the fingerprints of folders whose files are settled, and tell rows of new folders where they lie."""
     by_number = {-number: each for number, each in enumerate(listed, 1) if not each.directory.pk}
     known = [each for each in renewed if each.pk]
-    Directory.objects.bulk_create([each for each in renewed if not each.pk])
+    stored.insert_directories([each for each in renewed if not each.pk])
     stored.write_directories(known)
     for row in rows:
         if row.directory_id < 0:

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.ssmix.models import Directory, State
+from apps.ssmix.models import State
 from apps.ssmix.services import rows as stored
 from apps.ssmix.services.examining import Examiner
-from apps.ssmix.services.rows import Row
+from apps.ssmix.services.rows import Folder, Row
 from apps.ssmix.services.settling import Batch
 from apps.ssmix.services.sites import Site
 from apps.ssmix.services.walking import Leaf
@@ -27,12 +27,12 @@ class Listed:
     """One folder of a batch: as it lies on the disk, and as it is known. digest: of its sorted names."""
 
     leaf: Leaf
-    directory: Directory
+    directory: Folder
     names: tuple[str, ...]
     digest: str
 
 
-def list_leaf(leaf: Leaf, directory: Directory) -> Listed:
+def list_leaf(leaf: Leaf, directory: Folder) -> Listed:
     """Put a folder that was walked beside what is known of it."""
     names = tuple(map(path_text, leaf.names))
     digest = hashlib.blake2b("\0".join(names).encode(), digest_size=16).hexdigest()
@@ -118,7 +118,7 @@ class Comparison:
         """Only the flag changed: the same document. Bytes that changed with it are read like new ones."""
         self.counts["renamed"] += 1
         self.batch.touch(row)
-        row.name = name
+        row.name, row.renamed = name, True
         parsed = self.examiner.site.read_name(name, listed.directory.path)
         was_judged = row.flag != DELETED  # deleted data is kept unread
         row.flag = parsed.flag if parsed is not None else ""

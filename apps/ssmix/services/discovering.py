@@ -14,12 +14,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from apps.ssmix.models import Directory, State
+from apps.ssmix.models import State
 from apps.ssmix.services.comparing import Listed
 from apps.ssmix.services.reading import read_all, signed
-from apps.ssmix.services.rows import COLUMNS, Row, insert_new
+from apps.ssmix.services.rows import COLUMNS, Row, insert_directories, insert_new
 from apps.ssmix.services.sites import Site
-from hie.exchange.bulk import insert_rows, keys_of
 from hie.wire.ssmix.checks import MAX_FILE_BYTES
 
 _EMPTY = tuple(getattr(Row(0, 0, "", state=State.FOUND.value), name) for name in COLUMNS)
@@ -31,25 +30,12 @@ def discover(site: Site, listed: Sequence[Listed], now: datetime) -> int:
 
     The folders are known afterwards.
     """
-    _store_directories(site.root_id, listed)
+    for each in listed:
+        each.directory.files, each.directory.has_folders = len(each.names), each.leaf.folders
+    insert_directories([each.directory for each in listed])
     rows = [row for each in listed for row in _rows(site, each)]
     insert_new(rows, now)
     return len(rows)
-
-
-def _store_directories(root_id: int, listed: Sequence[Listed]) -> None:
-    insert_rows(
-        Directory._meta.db_table,
-        ("root_id", "branch", "path", "mtime_ns", "names", "files", "has_folders"),
-        [
-            (root_id, each.directory.branch, each.directory.path, 0, "", len(each.names), each.leaf.folders)
-            for each in listed
-        ],
-    )
-    keys = keys_of(Directory._meta.db_table, "path", [each.directory.path for each in listed], {"root_id": root_id})
-    for each in listed:
-        each.directory.pk, each.directory.files = keys[each.directory.path], len(each.names)
-        each.directory._state.adding = False
 
 
 def _rows(site: Site, listed: Listed) -> Iterator[list[Any]]:

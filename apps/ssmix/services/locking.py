@@ -10,7 +10,8 @@ import os
 import platform
 import time
 import uuid
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -25,6 +26,35 @@ HERE = platform.node()[:40]
 
 class ScanRefusedError(Exception):
     """The root is being scanned by another process, or the lock was lost to one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds the lock of a root: machine and process, seconds since its last sign, and when the lock ends.
+
+    gone: a process of this machine that is no more; the next scan takes the lock over at once.
+    """
+
+    host: str
+    process: str
+    silent_seconds: int
+    ends_at: datetime
+    gone: bool
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it should have given a sign since: it works hard, or was killed on another machine."""
+        return self.silent_seconds > 2 * HEARTBEAT_SECONDS
+
+
+def holder_of(root: StorageRoot) -> Holder | None:
+    """Who scans a root, None where nobody does or the lock has ended."""
+    now = timezone.now()
+    if not root.lock_token or root.lock_until is None or root.lock_until <= now:
+        return None
+    host, process, _ = root.lock_token.rsplit(":", 2) if root.lock_token.count(":") >= 2 else (root.lock_token, "", "")
+    silent = max(0, int((now - (root.lock_until - LOCK_TIME)).total_seconds()))
+    return Holder(host, process, silent, root.lock_until, is_abandoned(root.lock_token))
 
 
 class Lock:
@@ -64,10 +94,21 @@ def acquire(root: StorageRoot) -> Lock:
     if is_abandoned(holder):
         free |= Q(lock_token=holder)
     taken = StorageRoot.objects.filter(free, pk=root.pk).update(lock_token=token, lock_until=now + LOCK_TIME)
-    if not taken:
-        raise ScanRefusedError("The storage is being scanned by another process.")
     root.refresh_from_db()
+    if not taken:
+        raise ScanRefusedError(_refusal(holder_of(root)))
     return Lock(root.pk, token)
+
+
+def _refusal(holder: Holder | None) -> str:
+    if holder is None:
+        return "The storage was being scanned by another process until this moment; try again."
+    left = max(1, int((holder.ends_at - timezone.now()).total_seconds()))
+    return (
+        f"The storage is being scanned by another process ({holder.host}, process {holder.process}), which gave its"
+        f" last sign {holder.silent_seconds} s ago. Where that process was killed, its lock ends at"
+        f" {timezone.localtime(holder.ends_at):%H:%M:%S}, in {left} s: a scan can begin then."
+    )
 
 
 def is_abandoned(token: str) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from django.db import transaction
 
 from apps.atna.services import record_own_work
 from apps.network.queries import Facility, affinity_domain
 from apps.pix.queries import regional_id_of
-from apps.pix.services import feed
+from apps.pix.services import feed_all
 from apps.ssmix.services.rows import Row
 from apps.terminology import queries as terminology
 from apps.xds.services import IndexedDocument, index_documents
@@ -74,25 +75,31 @@ def patient_of(facility: Facility, patient_id: str) -> Identifier:
     return Identifier(facility.patient_ids.comparable(patient_id), facility.authority)
 
 
-def feed_patient(facility: Facility, row: Row, demographics: Demographics, *, known: bool) -> str | None:
-    """Tell the patient index what ADT-00 says: the regional id, or None where it was refused.
+def feed_patients(facility: Facility, wanted: Sequence[tuple[Row, Demographics, bool]]) -> list[str | None]:
+    """Tell the patient index what ADT-00 says, in order: of each the regional id, or None where it was refused.
 
-    known: the patient was fed before, so this is an update.
+    wanted: file, what it says, and whether its patient was fed before, which makes it an update.
     """
-    event = FeedEvent.UPDATE if known else FeedEvent.REGISTER
-    told = PatientFeed(
-        event=event,
+    regional_ids: list[str | None] = []
+    for root_id, part in groupby(wanted, lambda each: each[0].root_id):
+        told = [_patient_feed(facility, *each) for each in part]
+        outcomes = feed_all(told, facility.code, sender=f"ssmix:{root_id}")
+        regional_ids += [
+            None if isinstance(outcome, ExchangeError) else outcome.regional_id or regional_id_of(each.identifiers[0])
+            for each, outcome in zip(told, outcomes, strict=True)
+        ]
+    return regional_ids
+
+
+def _patient_feed(facility: Facility, row: Row, demographics: Demographics, known: bool) -> PatientFeed:
+    return PatientFeed(
+        event=FeedEvent.UPDATE if known else FeedEvent.REGISTER,
         trigger="ADT^A08",
         message_id=row.entry_uuid,
         identifiers=(patient_of(facility, row.patient_id),),
         demographics=demographics,
         occurred_at=row.written_at[:14],
     )
-    try:
-        outcome = feed(told, facility.code, sender=f"ssmix:{row.root_id}")  # in a savepoint of its own
-    except ExchangeError:
-        return None
-    return outcome.regional_id or regional_id_of(told.identifiers[0])
 
 
 def register(facility: Facility, wanted: Registration, regional_ids: dict[str, str]) -> Outcome:

@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db import connection
 
-from apps.ssmix.models import Directory, State
-from hie.exchange.bulk import insert_rows
+from apps.ssmix.models import Directory, State, StoredFile
+from hie.exchange.bulk import insert_rows, keys_of, update_rows
 from hie.wire.ssmix.names import Key
 
 AT_ONCE = 400  # parameters of one IN list
@@ -19,7 +19,7 @@ AT_ONCE = 400  # parameters of one IN list
 
 @dataclass(slots=True)
 class Row:
-    """One ``StoredFile``; id is 0 for one that is not stored yet. ``changed``, no column: it has to be written."""
+    """One ``StoredFile``; id is 0 for one that is not stored yet. No columns: changed (to be written), renamed."""
 
     root_id: int
     directory_id: int
@@ -50,6 +50,7 @@ class Row:
     path: str = ""
     counted: str = ""
     changed: bool = False
+    renamed: bool = False
 
     @property
     def key(self) -> Key:
@@ -68,12 +69,28 @@ class Row:
         return self.rules.split()
 
 
-_NOT_COLUMNS = ("id", "path", "counted", "changed")
+@dataclass(slots=True)
+class Folder:
+    """One ``Directory``; pk is 0 for one that is not stored yet. A branch may have hundreds of thousands of them."""
+
+    root_id: int
+    branch: str
+    path: str
+    mtime_ns: int = 0
+    names: str = ""
+    files: int = 0
+    has_folders: bool = False
+    pk: int = 0
+
+
+_NOT_COLUMNS = ("id", "path", "counted", "changed", "renamed")
 COLUMNS = tuple(field.name for field in fields(Row) if field.name not in _NOT_COLUMNS)
 _VALUES = attrgetter(*COLUMNS)
 _TABLE = "ssmix_storedfile"
 _SELECT = f"SELECT {', '.join('f.' + name for name in COLUMNS)}, f.id, d.path FROM {_TABLE} f JOIN ssmix_directory d ON d.id = f.directory_id"  # noqa: E501, S608 - names of columns
-_UPDATE = f"UPDATE {_TABLE} SET {', '.join(name + ' = %s' for name in COLUMNS)}, last_seen = %s WHERE id = %s"  # noqa: S608
+# A file stays in its folder and nearly always keeps its name: the index over both is then left alone.
+_CHANGING = tuple(name for name in COLUMNS if name not in ("root_id", "directory_id", "name"))
+_CHANGED = attrgetter(*_CHANGING)
 
 
 def of_directories(directory_ids: Sequence[int]) -> list[Row]:
@@ -115,17 +132,17 @@ def pending(root_id: int, patient_ids: Sequence[str]) -> list[Row]:
 def write(rows: Iterable[Row], now: datetime) -> None:
     """Store new rows and changed ones. Runs in the caller's transaction."""
     moment = connection.ops.adapt_datetimefield_value(now)
-    new, changed = [], []
+    new, changed, renamed = [], [], []
     for row in rows:
-        values = _VALUES(row)
-        if row.id:
-            changed.append((*values, moment, row.id))
+        if not row.id:
+            new.append(_VALUES(row))
+        elif row.renamed:
+            renamed.append((*_CHANGED(row), moment, row.name, row.id))
         else:
-            new.append(values)
+            changed.append((*_CHANGED(row), moment, row.id))
     insert_new(new, now)
-    if changed:
-        with connection.cursor() as cursor:
-            cursor.executemany(_UPDATE, changed)
+    update_rows(StoredFile, (*_CHANGING, "last_seen"), changed)
+    update_rows(StoredFile, (*_CHANGING, "last_seen", "name"), renamed)
 
 
 def insert_new(rows: Sequence[Sequence[Any]], now: datetime) -> None:
@@ -134,15 +151,39 @@ def insert_new(rows: Sequence[Sequence[Any]], now: datetime) -> None:
     insert_rows(_TABLE, (*COLUMNS, "first_seen", "last_seen"), [(*row, moment, moment) for row in rows])
 
 
-def write_directories(changed: Iterable[Directory]) -> None:
+def folders_of(root_id: int, branch: str) -> list[Folder]:
+    """All folders of a branch that hold files."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(_FOLDER_COLUMNS)}, id FROM ssmix_directory WHERE root_id = %s AND branch = %s",  # noqa: S608
+            [root_id, branch],
+        )
+        return [
+            Folder(root_id, branch, path, mtime_ns, names, files, bool(has_folders), pk)
+            for _, _, path, mtime_ns, names, files, has_folders, pk in cursor.fetchall()
+        ]
+
+
+_FOLDER_COLUMNS = ("root_id", "branch", "path", "mtime_ns", "names", "files", "has_folders")
+_FOLDER_VALUES = attrgetter(*_FOLDER_COLUMNS)
+
+
+def insert_directories(folders: Sequence[Folder]) -> None:
+    """Store new folders of one root, which have their keys afterwards. Runs in the caller's transaction."""
+    if not folders:
+        return
+    table = Directory._meta.db_table
+    insert_rows(table, _FOLDER_COLUMNS, list(map(_FOLDER_VALUES, folders)))
+    keys = keys_of(table, "path", [each.path for each in folders], {"root_id": folders[0].root_id})
+    for each in folders:
+        each.pk = keys[each.path]
+
+
+def write_directories(changed: Iterable[Folder]) -> None:
     """Store the fingerprints of folders that are known already. Runs in the caller's transaction."""
     values = [(each.mtime_ns, each.names, each.files, each.has_folders, each.pk) for each in changed]
     if values:
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                "UPDATE ssmix_directory SET mtime_ns = %s, names = %s, files = %s, has_folders = %s WHERE id = %s",
-                values,
-            )
+        update_rows(Directory, ("mtime_ns", "names", "files", "has_folders"), values)
 
 
 def _in_lists(

@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,17 +37,17 @@ from apps.ssmix.services.comparing import Comparison, Listed, list_leaf, untouch
 from apps.ssmix.services.counting import Tallies
 from apps.ssmix.services.examining import Examiner
 from apps.ssmix.services.locking import Lock, ScanRefusedError
-from apps.ssmix.services.rows import Row
+from apps.ssmix.services.rows import Folder, Row
 from apps.ssmix.services.settling import Batch, settle
 from apps.ssmix.services.sites import Site, site_of
-from apps.ssmix.services.walking import Known, branches, leaves
+from apps.ssmix.services.walking import Known, branches, folders_of, leaves
 from hie.wire.ssmix.names import Key, path_bytes, path_text, read_content_folder
 
 __all__ = ["Progress", "ScanRefusedError", "is_due", "scan"]
 
 log = logging.getLogger("apps.ssmix")
 
-BATCH_FILES = 400
+BATCH_FILES = 1000
 BATCH_FOLDERS = 2000
 SLICE_FILES = 20_000  # as many are found before they are judged: their bytes are then still in memory
 FOUND_AT_ONCE = 4000
@@ -57,6 +58,7 @@ FIND_FROM = 1000  # below, what is new is judged at once
 class Progress:
     """How far a scan is: branches done of all, files found, files new, and seconds since the start.
 
+    share: the part of the storage (0 to 1) that is settled, counted by branches and by the patients inside them.
     discovered and discovering: files of the fast lane and the seconds it took. settled and settling: the same of
     what was compared, judged and told.
     """
@@ -70,13 +72,12 @@ class Progress:
     discovering: float = 0.0
     settled: int = 0
     settling: float = 0.0
+    share: float = 0.0
 
     @property
     def remaining_seconds(self) -> float | None:
-        """An estimate from the branches done, None before the first one."""
-        if not self.branches_done:
-            return None
-        return self.seconds / self.branches_done * (self.branches - self.branches_done)
+        """An estimate from the share that is done, None before there is any."""
+        return self.seconds / self.share * (1 - self.share) if self.share else None
 
 
 Show = Callable[[Progress], None]
@@ -130,8 +131,10 @@ class _Run:
         self.recheck: set[int] = set()
         self.listed: list[Listed] = []
         self.files = 0
+        self.places: dict[str, int] = {}  # branch -> its number
+        self.patients: dict[str, list[bytes]] = {}  # branch that is being walked -> folders of its patients
         self.walked = self.scan.cursor  # the last branch that was walked to its end
-        self.started = time.monotonic()
+        self.started = time.monotonic() - self.scan.seconds  # as if what an interrupted scan did were done now
         self.progress = Progress(0, 0, 0, 0, 0.0)
 
     def run(self) -> Scan:
@@ -145,14 +148,17 @@ class _Run:
             return self._end("The storage is empty, although files of it are known; nothing was changed.")
         self.recheck = set(directories_to_recheck(self.root.pk))
         texts = [path_text(branch) for branch in steps]
+        self.places = {text: number for number, text in enumerate(texts)}
         done = texts.index(self.scan.cursor) + 1 if self.scan.cursor in texts else 0
         for number, branch in enumerate(steps, 1):
             if number > done or not branch:
                 self._walk(branch)
-            self._report(branches_done=number, branches=len(steps))
+            share = self.progress.share if self.listed else number / len(steps)
+            self._report(branches_done=number, branches=len(steps), share=share)
         self._slice()
+        self._report(share=1.0)
         for vanished in sorted(known - set(texts)):
-            self._vanish(list(Directory.objects.filter(root=self.root, branch=vanished)))
+            self._vanish(stored.folders_of(self.root.pk, vanished))
         self._pending()
         self.counts["found"] = Directory.objects.filter(root=self.root).aggregate(n=Sum("files"))["n"] or 0
         return self._end("")
@@ -162,17 +168,18 @@ class _Run:
     def _walk(self, branch: bytes) -> None:
         """List the folders of a branch that have to be looked at; what is gone is missing."""
         text = path_text(branch)
-        directories = {path_bytes(each.path): each for each in Directory.objects.filter(root=self.root, branch=text)}
+        directories = {path_bytes(each.path): each for each in stored.folders_of(self.root.pk, text)}
         known = {
             path: Known(0 if each.pk in self.recheck else each.mtime_ns, each.has_folders)
             for path, each in directories.items()
         }
         problems: list[bytes] = []
         seen: set[bytes] = set()
+        self.patients[text] = folders_of(self.site.place, branch)
         unchanged = sum(each.files for each in directories.values())
         is_unit = _is_content_folder if self.site.extended else None
         for leaf in leaves(self.site.place, branch, known, problems, is_unit, seen, full=self.full):
-            directory = directories.get(leaf.path) or Directory(root=self.root, branch=text, path=path_text(leaf.path))
+            directory = directories.get(leaf.path) or Folder(self.root.pk, text, path_text(leaf.path))
             unchanged -= directory.files
             self.listed.append(list_leaf(leaf, directory))
             self.files += len(leaf.names)
@@ -245,7 +252,7 @@ class _Run:
         self._settle(batch, keys, rows, examiner, listed)
         spent = self.progress.settling + time.monotonic() - begun
         files = sum(len(each.names) for each in listed)
-        self._report(settled=self.progress.settled + files, settling=spent)
+        self._report(settled=self.progress.settled + files, settling=spent, share=self._share(listed[-1]))
 
     def _settle(
         self, batch: Batch, keys: set[Key], rows: Sequence[Row], examiner: Examiner, listed: Sequence[Listed]
@@ -269,7 +276,7 @@ class _Run:
             self.tallies.count(batch.rows, batch.readings)
             self._keep_figures()
 
-    def _vanish(self, gone: list[Directory]) -> None:
+    def _vanish(self, gone: list[Folder]) -> None:
         """Folders that are no more: their files are missing."""
         batch = Batch()
         comparison = Comparison(batch, Examiner(self.site, self.site.options(), self.lock.beat), self.counts, self.full)
@@ -314,22 +321,33 @@ class _Run:
         Files are found long before they are settled: what is kept of them is the number at the cursor.
         """
         self.scan.counts = dict(self.counts) | {"found": self.found}
-        self.scan.save(update_fields=["counts", "cursor"])
+        self.scan.share, self.scan.seconds = self.progress.share, int(self._seconds())
+        self.scan.save(update_fields=["counts", "cursor", "share", "seconds"])
+
+    def _share(self, last: Listed) -> float:
+        """The part of the storage that lies up to this folder."""
+        patients, levels = self.patients.get(last.directory.branch, []), last.leaf.path.split(b"/")
+        within = bisect_right(patients, levels[2]) / len(patients) if patients and len(levels) > 2 else 1.0
+        return (self.places.get(last.directory.branch, 0) + within) / max(1, len(self.places))
 
     def _rest(self) -> None:
         """Everything listed is settled: an interrupted full scan would go on after the last branch that was walked."""
         self.scan.cursor, self.found = self.walked, self.counts["found"]
+        self.patients = {self.walked: self.patients.get(self.walked, [])}
         if self.lock.is_due:
             with transaction.atomic():
                 self.lock.hold()
                 self._keep_figures()
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self.started
 
     def _report(self, **changes: float) -> None:
         self.progress = replace(
             self.progress,
             found=self.counts["found"],
             new=self.counts["new"],
-            seconds=time.monotonic() - self.started,
+            seconds=self._seconds(),
             **changes,  # type: ignore[arg-type]
         )
         if self.show is not None:
@@ -338,7 +356,8 @@ class _Run:
     def _end(self, problem: str) -> Scan:
         now = timezone.now()
         self.scan.ended_at, self.scan.counts, self.scan.problem = now, dict(self.counts), problem
-        self.scan.cursor = ""
+        self.scan.cursor, self.scan.share = "", 0.0 if problem else 1.0
+        self.scan.seconds = int(self._seconds())
         with transaction.atomic():
             self.lock.hold()
             self.scan.save()

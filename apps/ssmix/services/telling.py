@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 
 from apps.network.queries import Facility
-from apps.pix.queries import regional_id_of
+from apps.pix import queries as pix
 from apps.ssmix.models import Part, State
+from apps.ssmix.services.offering import offer_summaries
 from apps.ssmix.services.registering import (
     Registration,
-    feed_patient,
+    feed_patients,
     locator_of,
     patient_of,
     record_feeds,
@@ -49,6 +50,8 @@ def tell(batch: Batch, facility: Facility, counts: Counter[str]) -> None:
         else:
             each.row.state, each.row.rules = State.QUARANTINED.value, _with(each.row.rules, "OWN-05")
             each.row.entry_uuid, each.row.unique_id = "", ""
+    fresh = {regional_ids[each.row.patient_id] for each in wanted.documents if each.row.live and each.facts}
+    offer_summaries(facility.code, fresh, wanted.deprecate)
     batch.parts = outcome.parts
     if batch.moved:
         relocate_content({row.entry_uuid: locator_of(row) for row, _ in batch.moved})
@@ -59,21 +62,19 @@ def tell(batch: Batch, facility: Facility, counts: Counter[str]) -> None:
 
 def regional_ids_of(facility: Facility, patient_ids: Iterable[str]) -> dict[str, str]:
     """The regional ids of those of a facility's patients who are known, by chart number as in the folder."""
-    found = {}
-    for patient_id in dict.fromkeys(patient_ids):
-        regional_id = regional_id_of(patient_of(facility, patient_id))
-        if regional_id:
-            found[patient_id] = regional_id
-    return found
+    charts = {patient_id: patient_of(facility, patient_id) for patient_id in dict.fromkeys(patient_ids)}
+    known = pix.regional_ids_of(charts.values())
+    return {patient_id: known[chart] for patient_id, chart in charts.items() if chart in known}
 
 
 def _feed(batch: Batch, facility: Facility, counts: Counter[str]) -> None:
     fed = []
-    for row, demographics, known in batch.feeds:
+    for row, _, _ in batch.feeds:
         row.entry_uuid, row.unique_id = identify(
             facility.code, row.key, row.written_at, row.sha256, generation=row.generation
         )
-        regional_id = feed_patient(facility, row, demographics, known=known)
+    regional_ids = feed_patients(facility, batch.feeds)
+    for (row, _, _), regional_id in zip(batch.feeds, regional_ids, strict=True):
         if regional_id is None:
             row.state, row.rules = State.QUARANTINED.value, _with(row.rules, "OWN-04")
             continue

@@ -115,6 +115,16 @@ def _list(place: bytes) -> tuple[list[bytes], list[bytes]]:
     return files, folders
 
 
+def folders_of(root: bytes, branch: bytes) -> list[bytes]:
+    """The names of the folders in a branch of two levels, sorted: its patients; none where they cannot be listed."""
+    if branch.count(b"/") != 1:
+        return []
+    try:
+        return _folders(root + b"/" + branch)
+    except OSError:
+        return []
+
+
 def _folders(place: bytes) -> list[bytes]:
     return _list(place)[1]
 

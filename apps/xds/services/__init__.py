@@ -4,6 +4,7 @@ from apps.xds.services.assembling import retrieve, sweep_assembled
 from apps.xds.services.code_sets import dump_codes, load_codes
 from apps.xds.services.indexing import IndexedDocument, IndexResult, index_documents, relocate_content
 from apps.xds.services.moving import move_patient, move_records
+from apps.xds.services.offering import offer, offer_to_all, patients_of_entries, withdraw_offers
 from apps.xds.services.registration import prepare, prepare_provided, register, register_prepared, submit
 from apps.xds.services.removing import (
     patients_of_documents,
@@ -11,10 +12,12 @@ from apps.xds.services.removing import (
     remove_documents,
     remove_objects,
 )
+from apps.xds.services.snapshots import Assembled
 from apps.xds.services.subscribing import patients_of_subscription, publish, subscribe, tell, unsubscribe
 from apps.xds.services.updating import update
 
 __all__ = [
+    "Assembled",
     "IndexResult",
     "IndexedDocument",
     "dump_codes",
@@ -22,7 +25,10 @@ __all__ = [
     "load_codes",
     "move_patient",
     "move_records",
+    "offer",
+    "offer_to_all",
     "patients_of_documents",
+    "patients_of_entries",
     "patients_of_objects",
     "patients_of_subscription",
     "prepare",
@@ -40,4 +46,5 @@ __all__ = [
     "tell",
     "unsubscribe",
     "update",
+    "withdraw_offers",
 ]

@@ -1,10 +1,13 @@
-"""Are the documents there, and whole? What lies in the stores and the rows of the repository held against each other.
+"""Are the documents there, and whole? What lies in the stores held against the rows, and the rows among themselves.
 
 lost      a row names bytes that are not there, or that cannot be read
 altered   other bytes lie there than were taken in; of a sealed document also where a chunk does not open
 closed    the key of a sealed document is missing or another one: put it back, nothing is lost
 orphan    bytes that no row names: a submission that was refused, or was interrupted, or a document that went
 half      a file that was being written when its process ended
+unmapped  objects that the id map does not know, so that no read by id finds them
+stale     ids of the id map that no object bears
+strayed   values of a side table whose object is not there
 What is young may belong to a submission that goes on; it is passed over.
 """
 
@@ -25,7 +28,18 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from apps.xds import stores
-from apps.xds.models import Content, DocumentEntry, Outgoing, RepositoryCheck
+from apps.xds.models import (
+    SIDE_TABLES,
+    Association,
+    Content,
+    DocumentEntry,
+    Folder,
+    MappedId,
+    NameKind,
+    Outgoing,
+    RepositoryCheck,
+    SubmissionSet,
+)
 from apps.xds.services.removing import backup_under_way, give_up
 from hie.values.documents import DataKey, Readable
 from hie.values.errors import ExchangeError
@@ -36,8 +50,8 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong. kind: see above. place: a locator, or where the left-over lies. entries: how many it
-    concerns; locator: of an orphan."""
+    """One thing that is wrong. kind: as listed above. place: a locator, a table, or where the left-over lies.
+    entries: how many it concerns. locator: of an orphan."""
 
     kind: str
     place: str
@@ -75,8 +89,45 @@ def check_documents(*, read: bool = True, older_than: float = DAY) -> Iterator[F
     for fault in _left_over(time.time() - older_than):
         faults[fault.kind] += 1
         yield fault
+    for fault in _out_of_step():
+        faults[fault.kind] += 1
+        yield fault
     _keep_result(began, of_repositories, read=read)
     yield Checked(count, dict(faults))
+
+
+def _out_of_step() -> Iterator[Fault]:
+    """What the database of a partitioned registry does not keep true itself (decision 0042): a row a table."""
+    objects = [model._meta.db_table for model in (DocumentEntry, SubmissionSet, Folder, Association)]
+    for table in objects:
+        yield from _counted("unmapped", table, _UNMAPPED.format(table=table))
+    bear = " AND ".join(f"NOT EXISTS (SELECT 1 FROM {table} o WHERE {_BEARS})" for table in objects)  # noqa: S608
+    yield from _counted("stale", MappedId._meta.db_table, f"{_STALE} AND {bear}")
+    for model, sides in SIDE_TABLES.items():
+        for side, owner in sides:
+            sql = _STRAYED.format(side=side._meta.db_table, table=model._meta.db_table, owner=f"{owner}_id")
+            yield from _counted("strayed", side._meta.db_table, sql)
+
+
+_BEARS = "o.entry_uuid = m.name AND o.shard_key = m.shard_key"
+_UNMAPPED = (
+    "SELECT count(*) FROM {table} o LEFT JOIN xds_mappedid m"  # noqa: S608 - the program's own names
+    " ON o.entry_uuid = m.name AND o.shard_key = m.shard_key"
+    f" AND m.kind = {NameKind.ENTRY_UUID.value} WHERE m.name IS NULL"
+)
+_STALE = f"SELECT count(*) FROM xds_mappedid m WHERE m.kind = {NameKind.ENTRY_UUID.value}"  # noqa: S608
+_STRAYED = (
+    "SELECT count(*) FROM {side} v LEFT JOIN {table} o ON o.id = v.{owner} AND o.shard_key = v.shard_key"
+    " AND o.patient_id = v.patient_id WHERE o.id IS NULL"
+)
+
+
+def _counted(kind: str, table: str, sql: str) -> Iterator[Fault]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        (count,) = cursor.fetchone()
+    if count:
+        yield Fault(kind, table, count)
 
 
 def remove_left_over(fault: Fault) -> bool:

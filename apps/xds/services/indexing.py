@@ -16,6 +16,7 @@ from django.db import transaction
 from apps.xds import models
 from apps.xds.models import Status
 from apps.xds.services.storing import deprecate, hold, keep_contents, patient_of, store
+from apps.xds.shards import shards_of
 from hie.values.codes import Code
 from hie.values.documents import (
     APPROVED,
@@ -96,7 +97,9 @@ def index_documents(
 @transaction.atomic
 def relocate_content(locators: Mapping[str, str]) -> int:
     """The same bytes lie elsewhere: entry UUID -> new locator. Returns the number of entries changed."""
-    rows = models.DocumentEntry.objects.filter(entry_uuid__in=list(locators), content__isnull=False)
+    rows = models.DocumentEntry.objects.filter(
+        entry_uuid__in=list(locators), shard_key__in=shards_of(locators), content__isnull=False
+    )
     contents = keep_contents(
         [
             models.Content(
@@ -152,7 +155,8 @@ class _Submission:
 
 
 def _entries_there(uuids: Iterable[str]) -> dict[str, _There]:
-    rows = models.DocumentEntry.objects.filter(entry_uuid__in=list(uuids))
+    named = list(uuids)
+    rows = models.DocumentEntry.objects.filter(entry_uuid__in=named, shard_key__in=shards_of(named))
     columns = rows.values_list("entry_uuid", "id", "status", "fragment")
     return {entry_uuid: _There(key, status, bytes(fragment)) for entry_uuid, key, status, fragment in columns}
 
@@ -170,7 +174,8 @@ def _completed(document: IndexedDocument) -> IndexedDocument:
 
 def _check_bytes(documents: Sequence[IndexedDocument]) -> None:
     """One unique id stands for the same bytes, in the registry and in the batch (ITI TF-2: 3.42.4.1.3.3.1)."""
-    rows = models.DocumentEntry.objects.filter(unique_id__in=[each.entry.unique_id for each in documents])
+    unique_ids = [each.entry.unique_id for each in documents]
+    rows = models.DocumentEntry.objects.filter(unique_id__in=unique_ids, shard_key__in=shards_of(unique_ids))
     known = {unique_id: (sha1, size) for unique_id, sha1, size in rows.values_list("unique_id", "hash", "size")}
     findings = []
     for entry in (each.entry for each in documents):

@@ -17,6 +17,7 @@ from apps.network.queries import facility_of_authority
 from apps.pix.queries import regional_id_of
 from apps.xds.services.relationships import Known
 from apps.xds.services.storing import approved
+from apps.xds.shards import in_shards, marks, shards_of
 from hie.values.documents import (
     Association,
     DocumentEntry,
@@ -95,16 +96,19 @@ def registered_ids(submission: Submission) -> dict[str, list[Registered]]:
 
 
 def _rows_named(unique_ids: list[str]) -> list[tuple[Any, ...]]:
-    marks = ", ".join(["%s"] * len(unique_ids))
+    where, shards = in_shards("shard_key", shards_of(unique_ids))
+    if not shards:
+        return []
+    named = f"WHERE {where} AND unique_id IN ({marks(unique_ids)})"
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT unique_id, 'DocumentEntry', hash, size, '', content_id, facility_code FROM xds_documententry"  # noqa: S608
-            f" WHERE unique_id IN ({marks}) UNION ALL"
+            f" {named} UNION ALL"
             " SELECT unique_id, 'SubmissionSet', '', NULL, digest, NULL, facility_code FROM xds_submissionset"
-            f" WHERE unique_id IN ({marks}) UNION ALL"
+            f" {named} UNION ALL"
             " SELECT unique_id, 'Folder', '', NULL, '', NULL, facility_code FROM xds_folder"
-            f" WHERE unique_id IN ({marks})",
-            unique_ids * 3,
+            f" {named}",
+            [*shards, *unique_ids] * 3,
         )
         return list(cursor.fetchall())
 

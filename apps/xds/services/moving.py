@@ -10,21 +10,17 @@ from django.db import transaction
 
 from apps.xds.models import (
     PATIENT_TABLES,
+    SIDE_TABLES,
     Association,
-    AuthorPerson,
-    ConfidentialityCode,
     DocumentEntry,
-    EventCode,
     Folder,
-    FolderCode,
-    IntendedRecipient,
-    PatientRow,
-    ReferenceId,
     SubmissionSet,
-    SubmissionSetAuthorPerson,
     SubscriptionPatient,
+    Withdrawn,
     shard_key_of,
 )
+from apps.xds.services import id_map
+from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import hold
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.wire.ebxml.fragments import read_fragment, with_patient_id
@@ -45,6 +41,7 @@ def move_patient(*, subsumed: str, surviving: str) -> int:
             row.fragment = with_patient_id(bytes(row.fragment), _cx(surviving))
         model._default_manager.bulk_update(rows, ["fragment"], batch_size=100)
         moved += len(rows) if model is DocumentEntry else 0
+    _map_anew({"shard_key": shard_key_of(subsumed), "patient_id": subsumed}, surviving)
     for table in PATIENT_TABLES:
         table._default_manager.filter(shard_key=shard_key_of(subsumed), patient_id=subsumed).update(
             patient_id=surviving, shard_key=shard_key_of(surviving)
@@ -66,15 +63,15 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
     moving = {row.entry_uuid for row in DocumentEntry.objects.filter(**of_previous) if _source(row) in charts}
     if not moving:
         return 0
+    withdraw_snapshots(previous, moving)
     associations = list(Association.objects.filter(**of_previous).defer("fragment"))
     kept = set(DocumentEntry.objects.filter(**of_previous).values_list("entry_uuid", flat=True)) - moving
     holding = {row.source_uuid for row in associations if row.target_uuid in moving}
     holding -= {row.source_uuid for row in associations if row.target_uuid in kept}
-    _give(DocumentEntry, moving, current)
-    _give(SubmissionSet, holding, current)
-    _give(Folder, holding, current)
-    going = moving | holding
-    _give(Association, {row.entry_uuid for row in associations if row.source_uuid in going}, current)
+    joined = {row.entry_uuid for row in associations if row.source_uuid in moving | holding}
+    _map_anew(of_previous, current, moving | holding | joined)
+    for model, going in ((DocumentEntry, moving), (SubmissionSet, holding), (Folder, holding), (Association, joined)):
+        _give(model, going, of_previous, current)
     return len(moving)
 
 
@@ -84,33 +81,44 @@ def _source(row: DocumentEntry) -> tuple[str, str]:
     return identifier.value, identifier.oid
 
 
-def _give(model: type[Any], uuids: Collection[str], patient_id: str) -> None:
+def _map_anew(of_patient: dict[str, Any], current: str, only: Collection[str] | None = None) -> None:
+    """What is about to leave a patient, in the id map. only: entry UUIDs; None: everything of the patient."""
+
+    def values(model: type[Any], *columns: str) -> list[Any]:
+        rows = model._default_manager.filter(**of_patient).values_list("entry_uuid", *columns)
+        return [row for row in rows if only is None or row[0] in only]
+
+    entries = values(DocumentEntry, "unique_id")
+    packages = values(SubmissionSet, "unique_id") + values(Folder, "unique_id")
+    joined = values(Association, "source_uuid", "target_uuid")
+    names = [unique_id for _, unique_id in entries]
+    if only is None:
+        names += Withdrawn.objects.filter(**of_patient).values_list("unique_id", flat=True)
+    id_map.moved(
+        [row[0] for row in (*entries, *packages, *joined)],
+        [unique_id for _, unique_id in packages],
+        names,
+        [end for _, *ends in joined for end in ends],
+        before=of_patient["shard_key"],
+        after=shard_key_of(current),
+    )
+
+
+def _give(model: type[Any], uuids: Collection[str], of_patient: dict[str, Any], patient_id: str) -> None:
     """Rows of one table and their side tables to another patient, columns and fragments."""
     moved = {"patient_id": patient_id, "shard_key": shard_key_of(patient_id)}
-    rows = list(model._default_manager.filter(entry_uuid__in=list(uuids)))
+    rows = list(model._default_manager.filter(entry_uuid__in=list(uuids), **of_patient))
     for row in rows:
         row.fragment = with_patient_id(bytes(row.fragment), _cx(patient_id))
         row.patient_id, row.shard_key = moved["patient_id"], moved["shard_key"]
     model._default_manager.bulk_update(rows, ["fragment", *moved], batch_size=100)
     keys = [row.pk for row in rows]
-    for table, owner in _SIDE_TABLES.get(model, ()):
-        table._default_manager.filter(**{f"{owner}__in": keys}).update(**moved)
+    for table, owner in SIDE_TABLES.get(model, ()):
+        table._default_manager.filter(**of_patient, **{f"{owner}__in": keys}).update(**moved)
 
 
 def _cx(regional_id: str) -> str:
     return Identifier(regional_id, AssigningAuthority(oid=settings.AFFINITY_DOMAIN_OID)).xds_cx
-
-
-_SIDE_TABLES: dict[type[Any], tuple[tuple[type[PatientRow], str], ...]] = {
-    DocumentEntry: (
-        (EventCode, "entry"),
-        (ConfidentialityCode, "entry"),
-        (AuthorPerson, "entry"),
-        (ReferenceId, "entry"),
-    ),
-    SubmissionSet: ((SubmissionSetAuthorPerson, "submission_set"), (IntendedRecipient, "submission_set")),
-    Folder: ((FolderCode, "folder"),),
-}
 
 
 def on_persons_joined(subsumed: str, surviving: str, **_: Any) -> None:

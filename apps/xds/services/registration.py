@@ -37,12 +37,13 @@ from apps.xds.services.judging import (
 )
 from apps.xds.services.keeping import registered_contents, take_in
 from apps.xds.services.relationships import Change, Known
-from apps.xds.services.storing import deprecate, hold, store, touch_folders
+from apps.xds.services.storing import deprecate, hold, set_sources, store, touch_folders
 from apps.xds.services.subscribing import tell
 from hie.values.documents import (
     ON_DEMAND,
     Content,
     DocumentEntry,
+    RegistryObject,
     RegistryResult,
     Submission,
 )
@@ -135,8 +136,13 @@ def _filled_in(submission: Submission) -> Submission:
 
 
 @transaction.atomic
-def register_prepared(submission: Submission, *, facility_code: str) -> RegistryResult:
-    """Register what ``prepare`` or ``prepare_provided`` has judged, with all that the database says against it."""
+def register_prepared(
+    submission: Submission, *, facility_code: str, sources: Mapping[str, str] | None = None
+) -> RegistryResult:
+    """Register what ``prepare`` or ``prepare_provided`` has judged, with all that the database says against it.
+
+    sources: of snapshots by entry UUID, what they are made from; then no subscription is told.
+    """
     findings, contents = list(submission.findings), submission.contents
     if len(submission.submission_sets) != 1:
         raise ExchangeError.of(
@@ -160,7 +166,11 @@ def register_prepared(submission: Submission, *, facility_code: str) -> Registry
     findings += relationships.findings(submission, known, patient_id, facility_code)
     if errors_of(findings):
         raise ExchangeError.of(errors_of(findings))
-    _store(submission, facility_code, patient_id, known, contents, places, digest)
+    objects = _store(submission, facility_code, patient_id, known, contents, places, digest)
+    if sources:
+        set_sources(sources, dict.fromkeys(sources, patient_id))
+    else:
+        tell(objects, patient_id)
     return RegistryResult(warnings_of(findings))
 
 
@@ -223,7 +233,7 @@ def _store(
     contents: Mapping[str, Content],
     places: Mapping[str, int],
     digest: str,
-) -> None:
+) -> list[RegistryObject]:
     moment = write_dtm(datetime.now(UTC))
     final = final_ids(submission)
     change = relationships.change(submission, known)
@@ -234,7 +244,7 @@ def _store(
     by_uuid |= {final[name]: content_id for name, content_id in places.items()}
     store(objects, facility_code, lambda _: patient_id, by_uuid, digest)
     _apply(change, moment)
-    tell(objects, patient_id)
+    return objects
 
 
 def _apply(change: Change, moment: str) -> None:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from apps.xds.models import ObjectType, Status
+from apps.xds.models import NameKind, ObjectType, Status
+from apps.xds.shards import in_shards, marks, shards_of
 from hie.values.documents import (
     APND,
     HAS_MEMBER,
@@ -78,14 +79,16 @@ def known_uuids(named: Iterable[str]) -> dict[str, Known]:
 
 
 def _known(uuids: list[str]) -> list[Known]:
-    marks = ", ".join(["%s"] * len(uuids))
+    where, shards = in_shards("shard_key", shards_of(uuids))
+    if not shards:
+        return []
     parts = [
         f"SELECT '{kind}', entry_uuid, patient_id, status, facility_code, {object_type}, id, fragment"  # noqa: S608
-        f" FROM {table} WHERE entry_uuid IN ({marks})"
+        f" FROM {table} WHERE {where} AND entry_uuid IN ({marks(uuids)})"
         for kind, table, object_type in _TABLES
     ]
     with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts), uuids * len(_TABLES))
+        cursor.execute(" UNION ALL ".join(parts), [*shards, *uuids] * len(_TABLES))
         return [Known(*row) for row in cursor.fetchall()]
 
 
@@ -210,27 +213,34 @@ def _snapshot_findings(each: Association, source: RegistryObject | None, target:
         yield Finding(Reason.METADATA, sentence, each.entry_uuid)
 
 
+# From an association (alias ``a``) to the shard of its source (``m``).
+_SOURCES = f" JOIN xds_mappedid m ON m.name = a.source_uuid AND m.kind = {NameKind.ENTRY_UUID.value}"
+
+
 def _memberships(entry_uuids: list[str]) -> list[tuple[str, str]]:
     """(folder, entry) of approved folders that hold one of the entries."""
-    marks = ", ".join(["%s"] * len(entry_uuids))
+    where, shards = in_shards("a.shard_key", shards_of(entry_uuids))
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT f.entry_uuid, a.target_uuid FROM xds_association a"  # noqa: S608
-            " JOIN xds_folder f ON f.entry_uuid = a.source_uuid"
-            f" WHERE a.target_uuid IN ({marks}) AND a.association_type = %s AND a.status = %s AND f.status = %s",
-            [*entry_uuids, HAS_MEMBER, Status.APPROVED.value, Status.APPROVED.value],
+            f"SELECT DISTINCT f.entry_uuid, a.target_uuid FROM xds_association a{_SOURCES}"  # noqa: S608
+            " JOIN xds_folder f ON f.shard_key = m.shard_key AND f.entry_uuid = m.name"
+            f" WHERE {where} AND a.target_uuid IN ({marks(entry_uuids)}) AND a.association_type = %s"
+            " AND a.status = %s AND f.status = %s",
+            [*shards, *entry_uuids, HAS_MEMBER, Status.APPROVED.value, Status.APPROVED.value],
         )
         return [(folder, entry) for folder, entry in cursor.fetchall()]
 
 
 def _dependents(entry_uuids: list[str]) -> list[Known]:
     """Approved addenda and transformations of the entries."""
-    marks = ", ".join(["%s"] * len(entry_uuids))
+    where, shards = in_shards("a.shard_key", shards_of(entry_uuids))
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT 'DocumentEntry', e.entry_uuid, e.patient_id, e.status, e.facility_code, e.object_type,"  # noqa: S608
-            " e.id, e.fragment FROM xds_association a JOIN xds_documententry e ON e.entry_uuid = a.source_uuid"
-            f" WHERE a.target_uuid IN ({marks}) AND a.association_type IN (%s, %s) AND e.status = %s",
-            [*entry_uuids, *sorted(DEPENDENT), Status.APPROVED.value],
+            f" e.id, e.fragment FROM xds_association a{_SOURCES}"
+            " JOIN xds_documententry e ON e.shard_key = m.shard_key AND e.entry_uuid = m.name"
+            f" WHERE {where} AND a.target_uuid IN ({marks(entry_uuids)}) AND a.association_type IN (%s, %s)"
+            " AND e.status = %s",
+            [*shards, *entry_uuids, *sorted(DEPENDENT), Status.APPROVED.value],
         )
         return [Known(*row) for row in cursor.fetchall()]

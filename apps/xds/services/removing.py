@@ -7,18 +7,24 @@ their metadata: while an entry describes a document, the document stays. A facil
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from apps.xds import models, stores
+from apps.xds.models import SIDE_TABLES, shard_key_of
 from apps.xds.repository import repositories
+from apps.xds.rules import origins_of
+from apps.xds.services import id_map
 from apps.xds.services.relationships import Known, known_uuids
 from apps.xds.services.storing import hold
+from apps.xds.shards import marks, shards_of
 from hie.values.documents import (
     HAS_MEMBER,
     DocumentRequest,
@@ -50,8 +56,9 @@ def patients_of_documents(removal: RemoveDocuments) -> dict[DocumentRequest, str
     """The regional id of the patient of each document that is known."""
     unique_ids = [each.document_unique_id for each in removal.documents]
     owners: dict[tuple[str, str], str] = {}
+    shards = shards_of(unique_ids)
     for model in (models.DocumentEntry, models.Withdrawn):
-        rows = model._default_manager.filter(unique_id__in=unique_ids)
+        rows = model._default_manager.filter(unique_id__in=unique_ids, shard_key__in=shards)
         for unique_id, repository, patient_id in rows.values_list("unique_id", "repository_unique_id", "patient_id"):
             owners[repository, unique_id] = patient_id
     keys = {each: (each.repository_unique_id, each.document_unique_id) for each in removal.documents}
@@ -70,11 +77,57 @@ def remove_objects(removal: RemoveObjects, *, facility_code: str) -> RegistryRes
     findings = [*removal.findings, *_findings(removal, known, facility_code)]
     if findings:
         raise ExchangeError.of(findings)
-    _withdraw([each.key for each in known.values() if each.kind == "DocumentEntry"])
-    for kind, model in _MODELS.items():
-        keys = [each.key for each in known.values() if each.kind == kind]
-        model._default_manager.filter(pk__in=keys).delete()
+    for patient_id in dict.fromkeys(each.patient_id for each in known.values()):
+        withdraw_snapshots(patient_id, known)
+    _take_out(known)
     return RegistryResult()
+
+
+def _take_out(known: Mapping[str, Known]) -> None:
+    """Delete objects; where the content of entries lies is remembered."""
+    _withdraw(known)
+    by_patient: dict[tuple[str, str], list[int]] = {}
+    for each in known.values():
+        by_patient.setdefault((each.kind, each.patient_id), []).append(each.key)
+    unique_ids = [name for group, keys in by_patient.items() for name in _deleted(*group, keys)]
+    id_map.leave(list(known), unique_ids)
+
+
+def _deleted(kind: str, patient_id: str, keys: list[int]) -> list[str]:
+    """Delete objects of one kind and patient with what the side tables say of them; return their unique ids."""
+    model, shard = _MODELS[kind], shard_key_of(patient_id)
+    unique_ids: list[str] = []
+    if kind != "Association":
+        rows: Any = model._default_manager.filter(shard_key=shard, pk__in=keys)
+        unique_ids += rows.values_list("unique_id", flat=True)
+    tables = [(table._meta.db_table, f"{owner}_id") for table, owner in SIDE_TABLES.get(model, ())]
+    with connection.cursor() as cursor:
+        for table, column in (*tables, (model._meta.db_table, "id")):
+            cursor.execute(
+                f"DELETE FROM {table} WHERE shard_key = %s AND patient_id = %s AND {column} IN ({marks(keys)})",  # noqa: S608
+                [shard, patient_id, *keys],
+            )
+    return unique_ids
+
+
+def withdraw_snapshots(patient_id: str, made_from: Collection[str]) -> None:
+    """Take away the snapshots of a person that were made from one of these entries, as if they had never been made.
+
+    Called where an entry is described anew, removed or given to another person: what may be disclosed of a snapshot
+    is known from its sources as they were then. Its content goes when the database transaction is over.
+    """
+    of_patient = {"shard_key": shard_key_of(patient_id), "patient_id": patient_id, "facility_code": ""}
+    rows = models.DocumentEntry.objects.filter(**of_patient, content__isnull=False).exclude(sources="")
+    for row in rows.defer("fragment"):
+        if {each.entry_uuid for each in origins_of(row.sources)}.isdisjoint(made_from):
+            continue
+        ends = Q(source_uuid=row.entry_uuid) | Q(target_uuid=row.entry_uuid)
+        touching = models.Association.objects.filter(ends, shard_key=row.shard_key)
+        named = [row.entry_uuid, *touching.values_list("entry_uuid", flat=True)]
+        sets = touching.filter(association_type=HAS_MEMBER, facility_code="").values_list("source_uuid", flat=True)
+        _take_out(known_uuids([*named, *sets]))
+        document = DocumentRequest(row.repository_unique_id, row.unique_id)
+        transaction.on_commit(partial(remove_documents, RemoveDocuments((document,)), facility_code=""))
 
 
 def _findings(removal: RemoveObjects, known: dict[str, Known], facility_code: str) -> Iterator[Finding]:
@@ -88,7 +141,9 @@ def _findings(removal: RemoveObjects, known: dict[str, Known], facility_code: st
             detail = "The object is of another facility, which alone may remove it."
             yield Finding(Reason.CALLER_NOT_ENTITLED, detail, location)
     named = list(known)
-    touching = models.Association.objects.filter(Q(source_uuid__in=named) | Q(target_uuid__in=named))
+    touching = models.Association.objects.filter(
+        Q(source_uuid__in=named) | Q(target_uuid__in=named), shard_key__in=shards_of(named)
+    )
     for uuid, *ends in touching.values_list("entry_uuid", "source_uuid", "target_uuid"):
         for end in ends if uuid not in known else ():
             if end in known:
@@ -99,24 +154,41 @@ def _findings(removal: RemoveObjects, known: dict[str, Known], facility_code: st
 
 def _left_alone(known: dict[str, Known]) -> Iterator[Finding]:
     """Objects that would stay without the submission that brought them."""
-    going = models.Association.objects.filter(
-        pk__in=[each.key for each in known.values() if each.kind == "Association"], association_type=HAS_MEMBER
+    sets = {each.entry_uuid for each in known.values() if each.kind == "SubmissionSet"}
+    keys = [each.key for each in known.values() if each.kind == "Association"]
+    shards = {shard_key_of(each.patient_id) for each in known.values() if each.kind == "Association"}
+    going = models.Association.objects.filter(pk__in=keys, shard_key__in=shards, association_type=HAS_MEMBER)
+    memberships = list(going.values_list("source_uuid", "target_uuid"))
+    sets |= _sets_among({source for source, _ in memberships} - sets)
+    staying = {target for source, target in memberships if source in sets and target not in known}
+    others = models.Association.objects.filter(
+        target_uuid__in=staying, shard_key__in=shards_of(staying), association_type=HAS_MEMBER
     )
-    sets = models.SubmissionSet.objects.values("entry_uuid")
-    targets = going.filter(source_uuid__in=sets).values_list("target_uuid", flat=True)
-    staying = {target for target in targets if target not in known}
-    others = models.Association.objects.filter(target_uuid__in=staying, association_type=HAS_MEMBER).exclude(
-        entry_uuid__in=list(known)
-    )
-    held = others.filter(source_uuid__in=sets)
-    for uuid in sorted(staying - set(held.values_list("target_uuid", flat=True))):
+    others = others.exclude(entry_uuid__in=list(known))
+    holding = list(others.values_list("source_uuid", "target_uuid"))
+    sets |= _sets_among({source for source, _ in holding} - sets)
+    held = {target for source, target in holding if source in sets}
+    for uuid in sorted(staying - held):
         detail = f"An object would stay that no SubmissionSet holds; remove it as well: {uuid}."
         yield Finding(Reason.UNREFERENCED_OBJECT, detail, f"{uuid}: ObjectRef")
 
 
-def _withdraw(keys: list[int]) -> None:
+def _sets_among(uuids: set[str]) -> set[str]:
+    """Those that are submission sets."""
+    named = list(uuids)
+    rows = models.SubmissionSet.objects.filter(entry_uuid__in=named, shard_key__in=shards_of(named))
+    return set(rows.values_list("entry_uuid", flat=True)) if named else set()
+
+
+def _withdraw(known: Mapping[str, Known]) -> None:
     """Remember where the content of entries lies that are about to go."""
-    rows = models.DocumentEntry.objects.filter(pk__in=keys, content__isnull=False)
+    entries = [each for each in known.values() if each.kind == "DocumentEntry"]
+    if not entries:
+        return
+    shards = {shard_key_of(each.patient_id) for each in entries}
+    rows = models.DocumentEntry.objects.filter(
+        pk__in=[each.key for each in entries], shard_key__in=shards, content__isnull=False
+    )
     rows = rows.select_related("content").defer("fragment")
     models.Withdrawn.objects.bulk_create(
         models.Withdrawn(
@@ -152,7 +224,11 @@ def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
         detail = "The repository unique id is of no repository of this network."
         raise ExchangeError(Reason.UNKNOWN_REPOSITORY, detail, unique_id)
     hold([unique_id])
-    named = {"unique_id": unique_id, "repository_unique_id": asked.repository_unique_id}
+    named = {
+        "unique_id": unique_id,
+        "repository_unique_id": asked.repository_unique_id,
+        "shard_key__in": shards_of([unique_id]),
+    }
     entries = models.DocumentEntry.objects.filter(**named, facility_code=facility_code)
     if entries.exists():
         detail = "The registry still describes the document; remove its metadata first (ITI-62)."
@@ -167,6 +243,7 @@ def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
     for row in rows:
         row.delete()
         _release(row.content)
+    id_map.leave([], [unique_id])
 
 
 def _release(content: models.Content) -> None:

@@ -14,6 +14,8 @@ from django.utils import timezone
 from apps.xds import models
 from apps.xds.models import ObjectType, Status, shard_key_of
 from apps.xds.rules import lines
+from apps.xds.services import id_map
+from apps.xds.shards import shards_of
 from hie.exchange.bulk import insert_rows, keys_of
 from hie.values.codes import Code
 from hie.values.documents import (
@@ -91,6 +93,7 @@ def store(
     patient_of: object -> regional id. contents: entry UUID -> id of its content. digest: of the submission set.
     """
     now = _now()
+    id_map.enter([(each, shard_key_of(patient_of(each))) for each in objects])
     rows: dict[type, list[tuple[Any, dict[str, Any]]]] = {}
     for each in objects:
         patient_id = patient_of(each)
@@ -128,10 +131,17 @@ def set_status(model: type[Any], key: int, fragment: bytes, status: str) -> None
     model._default_manager.filter(pk=key).update(status=number, fragment=with_status(fragment, status))
 
 
+def set_sources(sources: Mapping[str, str], patients: Mapping[str, str]) -> None:
+    """Say of entries that were just stored what they are made from. Both by entry UUID; patients: regional ids."""
+    for entry_uuid, said in sources.items():
+        owned = {"entry_uuid": entry_uuid, "shard_key": shard_key_of(patients[entry_uuid])}
+        models.DocumentEntry.objects.filter(**owned).update(sources=said)
+
+
 def touch_folders(uuids: Iterable[str], moment: str) -> None:
     """Set lastUpdateTime of folders that were given a document, in the column and in the fragment."""
     named = list(uuids)
-    for row in models.Folder.objects.filter(entry_uuid__in=named) if named else ():
+    for row in models.Folder.objects.filter(entry_uuid__in=named, shard_key__in=shards_of(named)) if named else ():
         folder = read_fragment(bytes(row.fragment))
         assert isinstance(folder, Folder)
         row.fragment = write_fragment(replace(folder, last_update_time=moment))
@@ -265,7 +275,8 @@ def _store_values(rows: Mapping[type, list[tuple[Any, dict[str, Any]]]]) -> None
         if not values:
             continue
         if kind not in keys:
-            keys[kind] = keys_of(_TABLES[kind], "entry_uuid", [row["entry_uuid"] for _, row in rows[kind]])
+            uuids, shards = ([row[name] for _, row in rows[kind]] for name in ("entry_uuid", "shard_key"))
+            keys[kind] = keys_of(_TABLES[kind], "entry_uuid", uuids, {"shard_key": tuple(dict.fromkeys(shards))})
         insert_rows(
             model._meta.db_table,
             ("patient_id", "shard_key", f"{owner}_id", "value"),

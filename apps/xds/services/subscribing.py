@@ -26,7 +26,7 @@ from apps.xds.services.judging import (
     patient_of_submission,
 )
 from apps.xds.services.storing import store
-from apps.xds.stored_queries import ENTRIES, FOLDERS, SETS, Asked, Condition, Row, Table, one_of, restrict, selected
+from apps.xds.stored_queries import ENTRIES, FOLDERS, SETS, Asked, Row, Table, of_patient, one_of, restrict, selected
 from hie.exchange.rows import fetch
 from hie.values.access import Access, Caller, Node, Permit, Subject
 from hie.values.documents import DocumentEntry, Folder, RegistryObject, StoredQuery, SubmissionSet
@@ -208,7 +208,7 @@ def _selected(row: Subscription, patient_id: str, uuids: list[str]) -> list[Row]
     table = _TABLES[row.topic]
     slots = {name: tuple(tuple(slot) for slot in each) for name, each in row.query.items()}
     query = StoredQuery(row.query_id, slots, leaf_class=row.topic != MINIMAL_DOCUMENT_ENTRY)
-    condition = Condition().add(*one_of(f"{table.alias}.entry_uuid", uuids))
+    condition = of_patient(table.alias, patient_id).add(*one_of(f"{table.alias}.entry_uuid", uuids))
     return selected(Asked(query, _permit(row, patient_id)), table, restrict(condition, query, table, types=False))
 
 

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from apps.xds import models
-from apps.xds.models import Status
+from apps.xds.models import Status, shard_key_of
 from apps.xds.services import code_sets
 from apps.xds.services.judging import (
     UNKNOWN_PATIENT,
@@ -33,7 +33,9 @@ from apps.xds.services.judging import (
     warnings_of,
 )
 from apps.xds.services.relationships import RELATIONSHIPS, REPLACING, Known, known_objects
+from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import approved, hold, set_status, store, touch_folders
+from apps.xds.shards import shards_of
 from hie.values.documents import (
     APPROVED,
     DEPRECATED,
@@ -280,7 +282,10 @@ class _Work:
         """The latest version of a logical object: the new version goes by its logicalID and its kind."""
         if updated.logical_id not in self.latest:
             table = _TABLES[type(updated).__name__]
-            row = table.objects.filter(logical_id=updated.logical_id).order_by("-version").first()
+            versions = table.objects.filter(
+                logical_id=updated.logical_id, shard_key__in=shards_of([updated.logical_id])
+            )
+            row = versions.order_by("-version").first()
             if row is None:
                 return None
             value = read_fragment(bytes(row.fragment))
@@ -290,8 +295,12 @@ class _Work:
 
     def _is_latest(self, target: Known) -> bool:
         table = _TABLES[target.kind]
-        row = table.objects.only("logical_id", "version").get(entry_uuid=target.entry_uuid)
-        return not table.objects.filter(logical_id=row.logical_id, version__gt=row.version).exists()
+        shard = shard_key_of(target.patient_id)
+        row = table.objects.only("logical_id", "version").get(entry_uuid=target.entry_uuid, shard_key=shard)
+        shards = shards_of([row.logical_id])
+        return not table.objects.filter(
+            logical_id=row.logical_id, shard_key__in=shards, version__gt=row.version
+        ).exists()
 
     def _cx(self, patient_id: str) -> str:
         return Identifier(patient_id, AssigningAuthority(oid=settings.AFFINITY_DOMAIN_OID)).xds_cx
@@ -331,6 +340,8 @@ class _Work:
         if operation.propagate:
             self._propagate(latest.row.entry_uuid, entry_uuid, submission_set)
         set_status(type(latest.row), latest.row.pk, bytes(latest.row.fragment), DEPRECATED)
+        if isinstance(version, DocumentEntry):
+            withdraw_snapshots(latest.row.patient_id, [latest.row.entry_uuid])
 
     def _propagate(self, before: str, after: str, submission_set: SubmissionSet) -> None:
         """What joined the version before to others joins the new one too; these associations are members as well."""
@@ -367,10 +378,11 @@ class _Work:
 
 def _joined(entry_uuid: str) -> Any:
     """Approved relationships of an object, and its places in folders; not those of the submissions it came with."""
-    sets = models.SubmissionSet.objects.filter(
-        entry_uuid__in=models.Association.objects.filter(target_uuid=entry_uuid).values("source_uuid")
-    )
-    touching = Q(source_uuid=entry_uuid) | Q(target_uuid=entry_uuid)
-    return models.Association.objects.filter(
-        touching, association_type__in=[*RELATIONSHIPS, HAS_MEMBER], status=Status.APPROVED
-    ).exclude(source_uuid__in=sets.values("entry_uuid"))
+    here = models.Association.objects.filter(shard_key__in=shards_of([entry_uuid]))
+    holding = list(here.filter(target_uuid=entry_uuid).values_list("source_uuid", flat=True))
+    sets = models.SubmissionSet.objects.filter(entry_uuid__in=holding, shard_key__in=shards_of(holding))
+    return here.filter(
+        Q(source_uuid=entry_uuid) | Q(target_uuid=entry_uuid),
+        association_type__in=[*RELATIONSHIPS, HAS_MEMBER],
+        status=Status.APPROVED,
+    ).exclude(source_uuid__in=list(sets.values_list("entry_uuid", flat=True)))

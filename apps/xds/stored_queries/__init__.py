@@ -19,7 +19,17 @@ from dataclasses import dataclass
 from apps.xds.stored_queries import finding, getting
 from apps.xds.stored_queries.everything import get_all
 from apps.xds.stored_queries.finding import selected
-from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, Condition, Table, one_of, restrict, values_of
+from apps.xds.stored_queries.selection import (
+    ENTRIES,
+    FOLDERS,
+    SETS,
+    Condition,
+    Table,
+    of_patient,
+    one_of,
+    restrict,
+    values_of,
+)
 from apps.xds.stored_queries.showing import Asked, Row
 from hie.values.access import Permit
 from hie.values.documents import QueryResult, StoredQuery
@@ -36,6 +46,7 @@ __all__ = [
     "Row",
     "Table",
     "answer",
+    "of_patient",
     "one_of",
     "patient_parameter",
     "patient_parameters",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.db import connection
 
-from apps.xds.rules import disclosure_of
+from apps.xds.models import NameKind
+from apps.xds.rules import shows
 from apps.xds.stored_queries.selection import (
     ENTRIES,
     FOLDERS,
     SETS,
     STATUSES,
+    TARGETS,
     Table,
     add_status,
     each_row,
@@ -21,6 +23,12 @@ from apps.xds.stored_queries.selection import (
 from apps.xds.stored_queries.showing import DISCLOSURE, Asked, Row, entries, result, shown
 from hie.values.access import Permit
 from hie.values.documents import HAS_MEMBER, QueryResult
+
+# From an entry (``e``) to the associations of any patient (``a``) whose target it is. The map may name a shard twice.
+_TOUCHED = (
+    f" JOIN xds_mappedid m ON m.name = e.entry_uuid AND m.kind IN ({NameKind.ENTRY_UUID.value}, {NameKind.END.value})"
+    " JOIN xds_association a ON a.shard_key = m.shard_key AND a.target_uuid = m.name"
+)
 
 
 def get_all(asked: Asked) -> QueryResult:
@@ -68,12 +76,12 @@ def _associations(asked: Asked, patient_id: str) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {columns}, a.id FROM xds_association a WHERE {own.sql}"  # noqa: S608
-            f" UNION ALL SELECT {columns}, a.id FROM xds_documententry e"
-            f" JOIN xds_association a ON a.target_uuid = e.entry_uuid"
+            f" UNION ALL SELECT {columns}, a.id FROM xds_documententry e{_TOUCHED}"
             f" WHERE {entry.sql} AND a.patient_id <> e.patient_id ORDER BY 8",
             [*own.parameters, *entry.parameters],
         )
-        return [Row(*row[:7]) for row in cursor.fetchall()]
+        found = {row[1]: Row(*row[:7]) for row in cursor.fetchall()}
+        return list(found.values())
 
 
 def _sides(patient_id: str, permit: Permit) -> tuple[set[str], set[str]]:
@@ -84,13 +92,12 @@ def _sides(patient_id: str, permit: Permit) -> tuple[set[str], set[str]]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT e.patient_id, {DISCLOSURE} FROM xds_documententry e WHERE {own.sql}"  # noqa: S608
-            f" UNION ALL SELECT e.patient_id, {DISCLOSURE} FROM xds_association a"
-            f" JOIN xds_documententry e ON e.entry_uuid = a.target_uuid"
+            f" UNION ALL SELECT e.patient_id, {DISCLOSURE} FROM xds_association a{TARGETS}"
             f" WHERE {association.sql} AND e.patient_id <> a.patient_id",
             [*own.parameters, *association.parameters],
         )
         for owner, *columns in each_row(cursor):
-            side = visible if permit.allows(owner, disclosure_of(*columns)) else withheld
+            side = visible if shows(permit, owner, *columns) else withheld
             side.add(columns[0])
     return visible, withheld
 

@@ -66,15 +66,17 @@ def patients_meeting(query: StoredQuery, table: Table) -> tuple[str, ...]:
 
 def selected(asked: Asked, table: Table, condition: Condition) -> list[Row]:
     """The objects of one kind that meet a condition, as far as the permit shows them."""
-    return entries(asked, condition) if table is ENTRIES else packages(asked, table, condition)
+    of_entries = table.prefix == ENTRIES.prefix
+    return entries(asked, condition, table) if of_entries else packages(asked, table, condition)
 
 
 def _find(asked: Asked, table: Table) -> QueryResult:
     subjects = asked.permit.subjects
     if not subjects:
         return QueryResult()
-    condition = of_patient(table.alias, subjects[0])
-    return result(asked, selected(asked, table, _asked(asked.query, table, condition)))
+    here = table.of(subjects[0])
+    condition = of_patient(here.alias, subjects[0])
+    return result(asked, selected(asked, here, _asked(asked.query, here, condition)))
 
 
 def _find_of_patients(asked: Asked, table: Table) -> QueryResult:

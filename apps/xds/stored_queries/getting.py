@@ -7,15 +7,17 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import connection
 
+from apps.xds.shards import in_shards, marks, shards_of, shards_of_patients
 from apps.xds.stored_queries.finding import selected
 from apps.xds.stored_queries.selection import (
     ENTRIES,
     FOLDERS,
     SETS,
     STATUSES,
+    TARGETS,
     Condition,
     Table,
-    marks,
+    named,
     numbers,
     one_of,
     restrict,
@@ -52,8 +54,7 @@ def get_documents_and_associations(asked: Asked) -> QueryResult:
 
 def get_submission_sets(asked: Asked) -> QueryResult:
     """GetSubmissionSets: the sets that hold one of the objects named, with the memberships that say so."""
-    named = _few(values_of(asked.query, "$uuid"))
-    members = _memberships(asked, "target_uuid", named)
+    members = _memberships(asked, "target_uuid", _few(values_of(asked.query, "$uuid")))
     sets = _with_uuids(asked, SETS, {row.source for row in members})
     one_patient(asked, sets)
     held = {row.entry_uuid for row in sets}
@@ -96,12 +97,12 @@ def get_related_documents(asked: Asked) -> QueryResult:
     Without such an association nothing is answered, the entry itself included. $XDSDocumentEntryType is of the
     related entries; the one named is answered whatever it is.
     """
-    named = [row.entry_uuid for row in _named(asked, ENTRIES)]
+    few = [row.entry_uuid for row in _named(asked, ENTRIES)]
     types = [_full_type(each) for each in values_of(asked.query, "$AssociationTypes")]
-    condition = _ends(named).add(*one_of("a.association_type", types)) if named else None
+    condition = _ends(asked, few).add(*one_of("a.association_type", types)) if few else None
     rows = associations(asked, _of_status(asked.query, condition)) if condition else []
     ends = {end for row in rows for end in (row.source, row.target)}
-    documents = _contents(asked, ends - set(named)) + _with_uuids(asked, ENTRIES, ends & set(named))
+    documents = _contents(asked, ends - set(few)) + _with_uuids(asked, ENTRIES, ends & set(few))
     one_patient(asked, documents)
     related = _between(rows, {row.entry_uuid for row in documents})
     used = {end for row in related for end in (row.source, row.target)}
@@ -113,12 +114,12 @@ def patients_of(query: StoredQuery, *, around: bool) -> tuple[str, ...]:
 
     around: also those of the submissions and documents that are joined to them. Two statements at most.
     """
-    named = _ids_of(query)
-    if len(named) > settings.MAX_RESULTS:
+    ids = _ids_of(query)
+    if len(ids) > settings.MAX_RESULTS:
         return ()  # refused by the verb
     found: dict[str, None] = {}
     uuids: list[str] = []
-    for entry_uuid, patient_id in _owners(query, named):
+    for entry_uuid, patient_id in _owners(query, ids):
         found[patient_id] = None
         uuids.append(entry_uuid)
     if around and uuids:
@@ -143,30 +144,31 @@ def _named(asked: Asked, table: Table) -> list[Row]:
     for suffix, column in _COLUMNS:
         values = _few(values_of(asked.query, f"{table.prefix}{suffix}"))
         if values:
-            rows += selected(asked, table, Condition().add(*one_of(f"{table.alias}.{column}", values)))
+            rows += selected(asked, table, Condition().add(*named(table.alias, column, values, asked.permit)))
     return rows
 
 
 def _with_uuids(asked: Asked, table: Table, uuids: Iterable[str]) -> list[Row]:
-    named = _few(sorted(uuids))
-    return selected(asked, table, Condition().add(*one_of(f"{table.alias}.entry_uuid", named))) if named else []
+    few = _few(sorted(uuids))
+    return selected(asked, table, Condition().add(*named(table.alias, "entry_uuid", few, asked.permit))) if few else []
 
 
 def _contents(asked: Asked, uuids: Iterable[str]) -> list[Row]:
     """Those of the entries that the query's parameters for documents let through."""
-    named = _few(sorted(uuids))
-    if not named:
+    few = _few(sorted(uuids))
+    if not few:
         return []
-    return entries(asked, restrict(Condition().add(*one_of("e.entry_uuid", named)), asked.query, ENTRIES))
+    return entries(asked, restrict(Condition().add(*named("e", "entry_uuid", few, asked.permit)), asked.query, ENTRIES))
 
 
-def _ends(uuids: list[str]) -> Condition:
+def _ends(asked: Asked, uuids: list[str]) -> Condition:
     source, target = one_of("a.source_uuid", uuids), one_of("a.target_uuid", uuids)
-    return Condition().add(f"({source[0]} OR {target[0]})", [*source[1], *target[1]])
+    condition = Condition().add(*in_shards("a.shard_key", shards_of_patients(asked.permit.subjects)))
+    return condition.add(f"({source[0]} OR {target[0]})", [*source[1], *target[1]])
 
 
 def _touching(asked: Asked, uuids: list[str]) -> list[Row]:
-    return associations(asked, _of_status(asked.query, _ends(uuids))) if uuids else []
+    return associations(asked, _of_status(asked.query, _ends(asked, uuids))) if uuids else []
 
 
 def _of_status(query: StoredQuery, condition: Condition) -> Condition:
@@ -178,13 +180,13 @@ def _of_status(query: StoredQuery, condition: Condition) -> Condition:
 def _memberships(asked: Asked, end: str, uuids: list[str]) -> list[Row]:
     if not uuids:
         return []
-    condition = Condition().add(*one_of(f"a.{end}", uuids)).add("a.association_type = %s", [HAS_MEMBER])
+    condition = Condition().add(*named("a", end, uuids, asked.permit)).add("a.association_type = %s", [HAS_MEMBER])
     return associations(asked, condition)
 
 
 def _associations_named(asked: Asked, uuids: Iterable[str]) -> list[Row]:
-    named = sorted(uuids)
-    return associations(asked, Condition().add(*one_of("a.entry_uuid", named))) if named else []
+    listed = sorted(uuids)
+    return associations(asked, Condition().add(*named("a", "entry_uuid", listed, asked.permit))) if listed else []
 
 
 def _between(rows: Iterable[Row], answered: set[str]) -> list[Row]:
@@ -205,7 +207,7 @@ def _ids_of(query: StoredQuery) -> list[str]:
     return [value for name in ("$uuid", *names) for value in values_of(query, name)]
 
 
-def _owners(query: StoredQuery, named: list[str]) -> list[tuple[str, str]]:
+def _owners(query: StoredQuery, ids: list[str]) -> list[tuple[str, str]]:
     """(entry UUID, regional id) of the objects that a query names; $uuid names objects of any kind."""
     by_kind = [
         (table, column, values_of(query, f"{table.prefix}{suffix}"))
@@ -213,12 +215,16 @@ def _owners(query: StoredQuery, named: list[str]) -> list[tuple[str, str]]:
         for suffix, column in _COLUMNS
     ]
     by_kind += [(table, "entry_uuid", values_of(query, "$uuid")) for table in (ENTRIES, SETS, FOLDERS)]
+    where, shards = in_shards("shard_key", shards_of(ids))
     parts = [
-        (f"SELECT entry_uuid, patient_id FROM {table.name} WHERE {column} IN ({marks(values)})", values)  # noqa: S608
+        (
+            f"SELECT entry_uuid, patient_id FROM {table.name} WHERE {where} AND {column} IN ({marks(values)})",  # noqa: S608
+            [*shards, *values],
+        )
         for table, column, values in by_kind
         if values
     ]
-    if not named or not parts:
+    if not shards or not parts:
         return []
     with connection.cursor() as cursor:
         cursor.execute(" UNION ALL ".join(sql for sql, _ in parts), [each for _, values in parts for each in values])
@@ -228,12 +234,13 @@ def _owners(query: StoredQuery, named: list[str]) -> list[tuple[str, str]]:
 def _owners_around(uuids: list[str]) -> list[str]:
     """Regional ids of the submissions whose associations touch the objects, and of the documents these name."""
     some = marks(uuids)
+    where, shards = in_shards("a.shard_key", shards_of(uuids))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT DISTINCT patient_id FROM xds_association WHERE source_uuid IN ({some})"  # noqa: S608
-            f" UNION SELECT DISTINCT patient_id FROM xds_association WHERE target_uuid IN ({some})"
-            " UNION SELECT DISTINCT e.patient_id FROM xds_association a"
-            f" JOIN xds_documententry e ON e.entry_uuid = a.target_uuid WHERE a.source_uuid IN ({some})",
-            uuids * 3,
+            f"SELECT DISTINCT a.patient_id FROM xds_association a WHERE {where} AND a.source_uuid IN ({some})"  # noqa: S608
+            f" UNION SELECT DISTINCT a.patient_id FROM xds_association a WHERE {where} AND a.target_uuid IN ({some})"
+            f" UNION SELECT DISTINCT e.patient_id FROM xds_association a{TARGETS}"
+            f" WHERE {where} AND a.source_uuid IN ({some})",
+            [*shards, *uuids] * 3,
         )
         return sorted(row[0] for row in cursor.fetchall())

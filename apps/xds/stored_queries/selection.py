@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
 
-from apps.xds.models import ObjectType, Status, shard_key_of
+from apps.xds.models import SHARDS, NameKind, ObjectType, Status, shard_key_of
+from apps.xds.shards import in_shards, marks, partition_of, shards_of_patients
+from hie.values.access import Permit
 from hie.values.documents import APPROVED, DEPRECATED, ON_DEMAND, STABLE, StoredQuery
 from hie.values.errors import ExchangeError, Reason
 from hie.values.times import pad_dtm
@@ -58,6 +61,10 @@ class Table:
     owner: str
     unbounded: Mapping[str, str] = field(default_factory=dict)
 
+    def of(self, patient_id: str) -> Table:
+        """The same tables as far as they hold this patient: on PostgreSQL one partition of each."""
+        return _in_partition(self.name, shard_key_of(patient_id))
+
 
 def _same(names: str) -> dict[str, str]:
     return {name: name for name in names.split()}
@@ -99,9 +106,31 @@ FOLDERS = Table(
 )
 
 
-def marks(values: Iterable[Any]) -> str:
-    """A placeholder for each value."""
-    return ", ".join("%s" for _ in values)
+# From an association (alias ``a``) to the entry (``e``) that is its target, wherever that lies.
+TARGETS = (
+    f" JOIN xds_mappedid m ON m.name = a.target_uuid AND m.kind = {NameKind.ENTRY_UUID.value}"
+    " JOIN xds_documententry e ON e.shard_key = m.shard_key AND e.entry_uuid = m.name"
+)
+
+
+_TABLES = {table.name: table for table in (ENTRIES, SETS, FOLDERS)}
+
+
+@lru_cache(maxsize=4 * SHARDS)
+def _in_partition(name: str, shard_key: int) -> Table:
+    table = _TABLES[name]
+    sides = {attribute: partition_of(side, shard_key) for attribute, side in table.sides.items()}
+    return replace(table, name=partition_of(name, shard_key), sides=sides)
+
+
+def named(alias: str, column: str, ids: list[str], permit: Permit) -> tuple[str, list[Any]]:
+    """The rows whose column is one of these ids (at least one), in the shards of the patients of the permit.
+
+    Whose the ids are was asked of the id map before the gate was (``patients_of``); what is of others is not shown.
+    """
+    where, shards = in_shards(f"{alias}.shard_key", shards_of_patients(permit.subjects))
+    which, values = one_of(f"{alias}.{column}", ids)
+    return f"{where} AND {which}", [*shards, *values]
 
 
 def one_of(column: str, values: list[Any]) -> tuple[str, list[Any]]:
@@ -160,7 +189,7 @@ def restrict(condition: Condition, query: StoredQuery, table: Table, *, types: b
 
     types: entries are those of $XDSDocumentEntryType, stable ones where it is not given (3.18.4.1.2.3.6.2).
     """
-    if table is ENTRIES and types:
+    if table.prefix == ENTRIES.prefix and types:
         name = "$XDSDocumentEntryType"
         wanted = numbers(query, name, OBJECT_TYPES) if name in query.parameters else [ObjectType.STABLE.value]
         condition.add(*one_of("e.object_type", wanted))

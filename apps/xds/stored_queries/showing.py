@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db import connection
 
-from apps.xds.rules import disclosure_of
-from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, Condition, Table, each_row, marks
+from apps.xds.rules import disclosure_of, shows
+from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, TARGETS, Condition, Table, each_row, named
 from hie.exchange.rows import cursor as cursor_of
 from hie.values.access import Decision, Permit
 from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
 from hie.values.errors import ExchangeError, Reason
 
 DISCLOSURE = (
-    "e.entry_uuid, e.facility_code, e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date"
+    "e.entry_uuid, e.facility_code, e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date,"
+    " e.sources"
 )
 _AT_ONCE = 2000  # ids in one statement: a database takes so many parameters and no more
 _DEPTH = 3  # a submission set holds the membership of a document in a folder: further, nothing is an association's end
@@ -52,7 +53,7 @@ class Asked:
         return f"{alias}.{'fragment' if self.query.leaf_class else 'entry_uuid'}"
 
 
-def entries(asked: Asked, condition: Condition) -> list[Row]:
+def entries(asked: Asked, condition: Condition, table: Table = ENTRIES) -> list[Row]:
     """The entries that meet the condition and that the permit discloses. One statement.
 
     Raises ExchangeError(TOO_MANY_RESULTS) with the first one above the limit, so that memory stays bounded.
@@ -61,12 +62,12 @@ def entries(asked: Asked, condition: Condition) -> list[Row]:
     open_patients = frozenset(each for each in permit.decisions if _is_open(permit.of(each)))
     found: list[Row] = []
     sql = (
-        f"SELECT {asked.answered('e')}, e.patient_id, {DISCLOSURE} FROM xds_documententry e"  # noqa: S608
+        f"SELECT {asked.answered('e')}, e.patient_id, {DISCLOSURE} FROM {table.name} e"  # noqa: S608
         f" WHERE {condition.sql} ORDER BY e.id"
     )
     with closing(cursor_of(sql, condition.parameters)) as cursor:
         for answer_value, patient_id, *columns in each_row(cursor):
-            if patient_id in open_patients or permit.allows(patient_id, disclosure_of(*columns)):
+            if patient_id in open_patients or shows(permit, patient_id, *columns):
                 found.append(Row(answer_value, columns[0], patient_id, columns[1]))
                 if len(found) > settings.MAX_RESULTS:
                     raise too_many()
@@ -107,13 +108,13 @@ def shown_among(uuids: Collection[str], permit: Permit, depth: int = 0) -> set[s
     others = [each for each in uuids if each not in visible and each not in withheld]
     if not others:
         return visible
-    found = _packages_among(others)
+    found = _packages_among(others, permit)
     members = _members_of([row.entry_uuid for row in found], permit)
     visible |= {row.entry_uuid for row in found if shown(row, members, permit)}
     rest = set(others) - {row.entry_uuid for row in found}
     if not rest or depth == _DEPTH:
         return visible
-    nested = _associations_among(rest)
+    nested = _associations_among(rest, permit)
     seen = shown_among({end for _, *ends in nested for end in ends} - visible, permit, depth + 1) | visible
     return visible | {uuid for uuid, source, target in nested if source in seen and target in seen}
 
@@ -121,6 +122,8 @@ def shown_among(uuids: Collection[str], permit: Permit, depth: int = 0) -> set[s
 def shown(package: Row, members: dict[str, bool], permit: Permit) -> bool:
     """Whether a submission set or folder is shown. members: those that hold documents -> whether one is visible."""
     if package.entry_uuid in members:
+        if not package.facility_code:  # the network's own, as visible as what it holds
+            return members[package.entry_uuid]
         return members[package.entry_uuid] and permit.reveals(package.patient_id, package.facility_code)
     return permit.allows(
         package.patient_id, disclosure_of(package.entry_uuid, package.facility_code, "", "", "", "", "")
@@ -186,39 +189,36 @@ def _entries_among(uuids: Collection[str], permit: Permit) -> tuple[set[str], se
     visible: set[str] = set()
     withheld: set[str] = set()
     for part in _parts(uuids):
+        which, values = named("e", "entry_uuid", part, permit)
         with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT e.patient_id, {DISCLOSURE} FROM xds_documententry e"  # noqa: S608
-                f" WHERE e.entry_uuid IN ({marks(part)})",
-                part,
-            )
+            cursor.execute(f"SELECT e.patient_id, {DISCLOSURE} FROM xds_documententry e WHERE {which}", values)  # noqa: S608
             for owner, *columns in each_row(cursor):
-                (visible if permit.allows(owner, disclosure_of(*columns)) else withheld).add(columns[0])
+                (visible if shows(permit, owner, *columns) else withheld).add(columns[0])
     return visible, withheld
 
 
-def _packages_among(uuids: Collection[str]) -> list[Row]:
+def _packages_among(uuids: Collection[str], permit: Permit) -> list[Row]:
     rows: list[Row] = []
     for part in _parts(uuids):
+        which, values = named("p", "entry_uuid", part, permit)
         selected = " UNION ALL ".join(
-            f"SELECT '', p.entry_uuid, p.patient_id, p.facility_code FROM {table.name} p"  # noqa: S608
-            f" WHERE p.entry_uuid IN ({marks(part)})"
+            f"SELECT '', p.entry_uuid, p.patient_id, p.facility_code FROM {table.name} p WHERE {which}"  # noqa: S608
             for table in (SETS, FOLDERS)
         )
         with connection.cursor() as cursor:
-            cursor.execute(selected, part * 2)
+            cursor.execute(selected, values * 2)
             rows += [Row(*row) for row in cursor.fetchall()]
     return rows
 
 
-def _associations_among(uuids: Collection[str]) -> list[tuple[str, str, str]]:
+def _associations_among(uuids: Collection[str], permit: Permit) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     for part in _parts(uuids):
+        which, values = named("a", "entry_uuid", part, permit)
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT entry_uuid, source_uuid, target_uuid FROM xds_association"  # noqa: S608
-                f" WHERE entry_uuid IN ({marks(part)})",
-                part,
+                f"SELECT a.entry_uuid, a.source_uuid, a.target_uuid FROM xds_association a WHERE {which}",  # noqa: S608
+                values,
             )
             rows += cursor.fetchall()
     return rows
@@ -228,14 +228,14 @@ def _members_of(uuids: Collection[str], permit: Permit) -> dict[str, bool]:
     """Submission sets and folders that hold documents: whether one of these is visible."""
     members: dict[str, bool] = {}
     for part in _parts(uuids):
+        which, values = named("a", "source_uuid", part, permit)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT a.source_uuid, e.patient_id, {DISCLOSURE} FROM xds_association a"  # noqa: S608
-                f" JOIN {ENTRIES.name} e ON e.entry_uuid = a.target_uuid"
-                f" WHERE a.source_uuid IN ({marks(part)}) AND a.association_type = %s",
-                [*part, HAS_MEMBER],
+                f"SELECT a.source_uuid, e.patient_id, {DISCLOSURE} FROM xds_association a{TARGETS}"  # noqa: S608
+                f" WHERE {which} AND a.association_type = %s",
+                [*values, HAS_MEMBER],
             )
             for package, owner, *columns in each_row(cursor):
                 if not members.get(package, False):
-                    members[package] = permit.allows(owner, disclosure_of(*columns))
+                    members[package] = shows(permit, owner, *columns)
     return members

@@ -28,10 +28,13 @@ def audit_entries(
 ) -> tuple[AuditEntry, ...]:
     """One entry for each patient and outcome, so that no record names a patient beside another's document.
 
-    A partial success leaves two: the documents that left, and those that did not (3.43.5.1).
+    A partial success leaves two: the documents that left, and those that did not (3.43.5.1). An on-demand document is
+    named with the unique id of what it came to.
     """
+    new = {each.request: each.new_document_unique_id for each in result.documents} if result is not None else {}
     if result is not None and not result.findings and len(subjects) == 1:
-        return (AuditEntry(READ, subjects, tuple(map(document_object, request.documents))),)
+        named = tuple(document_object(each, new.get(each, "")) for each in request.documents)
+        return (AuditEntry(READ, subjects, named),)
     by_regional_id = {subject.regional_id: subject for subject in subjects}
     patients = repository.patients_of(request)
     left = {document.request for document in result.documents} if result is not None else frozenset()
@@ -39,20 +42,21 @@ def audit_entries(
     for each in request.documents:
         owners = tuple(by_regional_id[owner] for owner in patients.get(each, ()) if owner in by_regional_id)
         outcome = 0 if each in left else _outcome(each, result)
-        groups.setdefault((owners[:1], outcome), []).append(document_object(each))
+        groups.setdefault((owners[:1], outcome), []).append(document_object(each, new.get(each, "")))
     return tuple(
         AuditEntry(READ, owners, tuple(objects), outcome=outcome) for (owners, outcome), objects in groups.items()
     )
 
 
-def document_object(asked: DocumentRequest) -> AuditObject:
-    """A document as the audit record names it."""
+def document_object(asked: DocumentRequest, new_unique_id: str = "") -> AuditObject:
+    """A document as the audit record names it. new_unique_id: of the content, where it was made on demand."""
+    made = (("New Document Unique ID", new_unique_id),) if new_unique_id else ()
     home = (("ihe:homeCommunityID", asked.home_community_id),) if asked.home_community_id else ()
     return AuditObject(
         asked.document_unique_id,
         _ID_TYPE,
         role=_REPORT,
-        details=(("Repository Unique ID", asked.repository_unique_id), *home),
+        details=(("Repository Unique ID", asked.repository_unique_id), *home, *made),
     )
 
 

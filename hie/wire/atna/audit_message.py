@@ -10,8 +10,9 @@ Read leniently: RFC 3881 codes (``code`` instead of ``csd-code``), several audit
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from binascii import Error as BadBase64
+from binascii import b2a_base64
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -28,16 +29,18 @@ _MAX_BYTES = 64 * 1024 * 1024
 
 def write_message(message: AuditMessage) -> bytes:
     """The message as UTF-8 XML with declaration and without white space between elements."""
-    return "".join(
-        (
-            '<?xml version="1.0" encoding="UTF-8"?><AuditMessage>',
-            _event(message),
-            *map(_participant, message.participants),
-            _source(message.source),
-            *map(_object, message.objects),
-            "</AuditMessage>",
-        )
-    ).encode()
+    before, behind = _frame(
+        message.event_id,
+        message.action,
+        message.outcome,
+        message.types,
+        message.description,
+        message.purposes,
+        message.participants,
+        message.source,
+    )
+    objects = "".join(map(_object, message.objects))
+    return f'{before}"{_moment(message.occurred_at)}"{behind}{objects}</AuditMessage>'.encode()
 
 
 def read_message(raw: bytes) -> AuditMessage:
@@ -69,24 +72,37 @@ def read_message(raw: bytes) -> AuditMessage:
     )
 
 
-def _event(message: AuditMessage) -> str:
-    moment = message.occurred_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    description = (
-        f"<EventOutcomeDescription>{_escape(message.description)}</EventOutcomeDescription>"
-        if message.description
-        else ""
-    )
-    return (
-        f"<EventIdentification{_attribute('EventActionCode', message.action)}"
-        f' EventDateTime="{moment}" EventOutcomeIndicator="{message.outcome}">'
-        f"{_code('EventID', message.event_id)}{_codes('EventTypeCode', message.types)}{description}"
-        f"{_codes('PurposeOfUse', message.purposes)}</EventIdentification>"
-    )
+def _moment(moment: datetime) -> str:
+    """``2026-11-28T03:04:05.678Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 @lru_cache(maxsize=1024)
+def _frame(
+    event_id: Code,
+    action: str,
+    outcome: int,
+    types: tuple[Code, ...],
+    description: str,
+    purposes: tuple[Code, ...],
+    participants: tuple[Participant, ...],
+    source: AuditSource,
+) -> tuple[str, str]:
+    """What stands before the time and behind it, up to the objects: it is the same in thousands of messages."""
+    described = f"<EventOutcomeDescription>{_escape(description)}</EventOutcomeDescription>" if description else ""
+    before = (
+        '<?xml version="1.0" encoding="UTF-8"?><AuditMessage>'
+        f"<EventIdentification{_attribute('EventActionCode', action)} EventDateTime="
+    )
+    behind = (
+        f' EventOutcomeIndicator="{outcome}">'
+        f"{_code('EventID', event_id)}{_codes('EventTypeCode', types)}{described}{_codes('PurposeOfUse', purposes)}"
+        f"</EventIdentification>{''.join(map(_participant, participants))}{_source(source)}"
+    )
+    return before, behind
+
+
 def _participant(participant: Participant) -> str:
-    """A system or a person; the same few take part in all messages."""
     access_point = (
         f"{_attribute('NetworkAccessPointID', participant.access_point)}"
         f' NetworkAccessPointTypeCode="{participant.access_point_type}"'
@@ -102,7 +118,6 @@ def _participant(participant: Participant) -> str:
     )
 
 
-@lru_cache(maxsize=16)
 def _source(source: AuditSource) -> str:
     types = "".join(f'<AuditSourceTypeCode csd-code="{_escape(each)}"/>' for each in source.types)
     return (
@@ -114,26 +129,36 @@ def _source(source: AuditSource) -> str:
 def _object(each: ParticipantObject) -> str:
     content = ""
     if each.query:
-        content = f"<ParticipantObjectQuery>{b64encode(each.query).decode('ascii')}</ParticipantObjectQuery>"
+        content = f"<ParticipantObjectQuery>{_base64(each.query)}</ParticipantObjectQuery>"
     elif each.name:
         content = f"<ParticipantObjectName>{_escape(each.name)}</ParticipantObjectName>"
-    details = "".join(
-        f'<ParticipantObjectDetail type="{_escape(kind)}" value="{b64encode(value).decode("ascii")}"/>'
-        for kind, value in each.details
-    )
-    life_cycle = f' ParticipantObjectDataLifeCycle="{each.life_cycle}"' if each.life_cycle else ""
+    for kind, value in each.details:
+        content += f'<ParticipantObjectDetail type="{_escape(kind)}" value="{_base64(value)}"/>'
     return (
         f'<ParticipantObjectIdentification ParticipantObjectID="{_escape(each.object_id)}"'
-        f' ParticipantObjectTypeCode="{each.type_code}" ParticipantObjectTypeCodeRole="{each.role}"{life_cycle}>'
-        f"{_code('ParticipantObjectIDTypeCode', each.id_type)}{content}{details}</ParticipantObjectIdentification>"
+        f"{_object_frame(each.id_type, each.type_code, each.role, each.life_cycle)}"
+        f"{content}</ParticipantObjectIdentification>"
     )
+
+
+@lru_cache(maxsize=256)
+def _object_frame(id_type: Code, type_code: int, role: int, life_cycle: int) -> str:
+    """What stands between the identifier of an object and its content."""
+    in_life = f' ParticipantObjectDataLifeCycle="{life_cycle}"' if life_cycle else ""
+    return (
+        f' ParticipantObjectTypeCode="{type_code}" ParticipantObjectTypeCodeRole="{role}"{in_life}>'
+        f"{_code('ParticipantObjectIDTypeCode', id_type)}"
+    )
+
+
+def _base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode("ascii")
 
 
 def _codes(name: str, codes: tuple[Code, ...]) -> str:
     return "".join(_code(name, code) for code in codes)
 
 
-@lru_cache(maxsize=1024)
 def _code(name: str, code: Code) -> str:
     """A coded value; originalText is required, so a code without a display is its own text."""
     return (

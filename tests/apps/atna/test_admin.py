@@ -127,7 +127,7 @@ def test_a_record_is_found_by_the_number_an_error_named(operator):
     made, entries = trail("ITI-18")
     record(made, entries)
     record(*trail("ITI-42"))
-    assert found(operator.get(LIST, {"q": made.record_id})) == ["ITI-18"]
+    assert found(operator.get(LIST, {"q": made.number})) == ["ITI-18"]
 
 
 def test_a_page_that_cannot_be_recorded_is_not_shown(operator, monkeypatch):

@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from apps.atna.models import AuditRecord
 from apps.network import queries as network
 from apps.ssmix import repository
-from apps.ssmix.models import QuarantineDecision, StorageRoot, StoredFile, Tally
-from apps.ssmix.services import check_transactions, scan
+from apps.ssmix.admin import StorageRootAdmin
+from apps.ssmix.models import QuarantineDecision, Scan, StorageRoot, StoredFile, Tally
+from apps.ssmix.services import check_transactions, locking, scan
 from apps.ssmix.tasks import scan_due_storages
 from apps.xds.models import DocumentEntry
 from apps.xds.repository import retrieve
@@ -230,3 +232,25 @@ def test_what_is_decided_about_quarantined_files(storage: Storage, root: Storage
     os.utime(file, (OLD, OLD + 1))
     scan(StorageRoot.objects.get(pk=root.pk), full=True)
     assert StoredFile.objects.get(name=file.name).state == "quarantined"
+
+
+@pytest.mark.parametrize(
+    ("token", "silent", "state", "progress"),
+    [
+        ("elsewhere:77:x", 0, "scanning", "25%, 40 files found, about 1 min left"),
+        ("elsewhere:77:x", 100, "silent", "Process 77 on elsewhere gave its last sign 10"),
+        (f"{locking.HERE}:999999999:x", 0, "interrupted", "The scan was interrupted"),
+        ("", 0, "not yet scanned", "-"),
+    ],
+)
+def test_the_admin_tells_how_far_a_scan_is_and_for_what_the_next_one_waits(
+    root: StorageRoot, token: str, silent: int, state: str, progress: str
+) -> None:
+    ends = timezone.now() + locking.LOCK_TIME - timedelta(seconds=silent) if token else None
+    StorageRoot.objects.filter(pk=root.pk).update(lock_token=token, lock_until=ends)
+    root.refresh_from_db()
+    Scan.objects.create(root=root, started_at=timezone.now(), counts={"found": 40}, share=0.25, seconds=20)
+    shown = StorageRootAdmin(StorageRoot, admin.site)
+    with translation.override("en"):
+        assert str(shown.state(root)) == state
+        assert str(shown.progress(root)).startswith(progress)

@@ -321,7 +321,7 @@ STEPS = [
     (committing, "store_directories"),
     (telling, "tell"),
     (telling, "register"),
-    (telling, "feed_patient"),
+    (telling, "feed_patients"),
     (scanning.stored, "write"),
     (committing, "store_parts"),
     (scanning.Tallies, "count"),
@@ -375,7 +375,7 @@ def test_interrupted_anywhere_the_next_scan_ends_the_same(
 def test_one_root_is_scanned_once_at_a_time_and_a_dead_scan_gives_way(storage: Storage, root: StorageRoot) -> None:
     storage.demographics(P1)
     locking.acquire(root)
-    with pytest.raises(ScanRefusedError):
+    with pytest.raises(ScanRefusedError, match=f"process {os.getpid()}.* last sign 0 s ago.* its lock ends at .* in "):
         scan(root)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE ssmix_storageroot SET lock_until = '2020-01-01 00:00:00+00:00'")

@@ -362,14 +362,14 @@ def test_a_reference_of_several_patients(patient: str) -> None:
 
 
 COSTS: tuple[tuple[str, dict[str, str], int, int], ...] = (
-    ("GetFolders", {"XDSFolderEntryUUID": "folder"}, 1, 2),
-    ("GetAssociations", {"uuid": "first"}, 2, 4),
-    ("GetDocumentsAndAssociations", {"XDSDocumentEntryEntryUUID": "first"}, 2, 5),
-    ("GetSubmissionSets", {"uuid": "first"}, 2, 6),
-    ("GetSubmissionSetAndContents", {"XDSSubmissionSetEntryUUID": "set"}, 2, 16),
-    ("GetFolderAndContents", {"XDSFolderEntryUUID": "folder"}, 1, 7),
-    ("GetFoldersForDocument", {"XDSDocumentEntryEntryUUID": "first"}, 1, 7),
-    ("GetRelatedDocuments", {"XDSDocumentEntryEntryUUID": "first"}, 1, 5),
+    ("GetFolders", {"XDSFolderEntryUUID": "folder"}, 2, 2),
+    ("GetAssociations", {"uuid": "first"}, 4, 4),
+    ("GetDocumentsAndAssociations", {"XDSDocumentEntryEntryUUID": "first"}, 4, 5),
+    ("GetSubmissionSets", {"uuid": "first"}, 4, 6),
+    ("GetSubmissionSetAndContents", {"XDSSubmissionSetEntryUUID": "set"}, 4, 16),
+    ("GetFolderAndContents", {"XDSFolderEntryUUID": "folder"}, 2, 7),
+    ("GetFoldersForDocument", {"XDSDocumentEntryEntryUUID": "first"}, 2, 7),
+    ("GetRelatedDocuments", {"XDSDocumentEntryEntryUUID": "first"}, 2, 5),
 )
 
 

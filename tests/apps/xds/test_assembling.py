@@ -1,4 +1,4 @@
-"""On-demand documents: made for their reader, never kept, and not there for whoever may not see them."""
+"""On-demand documents: made for their reader, and not there for whoever may not see them. Snapshots: test_summary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from apps.xds import models, repository
-from apps.xds.services import register, retrieve, sweep_assembled
+from apps.xds.services import Assembled, register, retrieve, sweep_assembled
 from hie.values.access import Access, Permit, Rule
 from hie.values.documents import ON_DEMAND, DocumentEntry, DocumentRequest, RetrieveRequest
 from hie.values.errors import ExchangeError, Reason
@@ -19,13 +19,15 @@ from tests.apps.xds.samples import FACILITY, entry, known_patient, permit, submi
 pytestmark = pytest.mark.django_db
 
 
-def assemble(each: DocumentEntry, regional_id: str, allowed: Permit) -> bytes | None:
-    return None if each.title == "empty" else f"summary of {regional_id}".encode()
+def assemble(each: DocumentEntry, regional_id: str, allowed: Permit) -> Assembled | None:
+    content = f"summary of {regional_id}".encode()
+    return None if each.title == "empty" else Assembled("", (), lambda unique_id, moment: content)
 
 
 @pytest.fixture(autouse=True)
 def _assembler(settings: Any) -> None:
     settings.ON_DEMAND = f"{__name__}.assemble"
+    settings.SUMMARY_SNAPSHOTS = False
 
 
 def on_demand(patient: str, **changes: Any) -> DocumentRequest:

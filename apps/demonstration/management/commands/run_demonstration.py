@@ -18,6 +18,7 @@ from hie import environment
 CHOICES = """\
 # Choices of this installation; the process environment outweighs them.
 HIE_MLLP_PLAIN=1
+HIE_SUMMARY=1
 """
 
 
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         if not kept.exists():
             kept.write_text(CHOICES, encoding="utf-8")
             settings.MLLP_PLAIN = "HIE_MLLP_PLAIN" not in os.environ or environment.flag("HIE_MLLP_PLAIN")
+            settings.SUMMARY = "HIE_SUMMARY" not in os.environ or environment.flag("HIE_SUMMARY")
         self._migrate()
         if not services.is_prepared():
             services.prepare(self.stdout.write)

@@ -15,10 +15,17 @@ class Command(BaseCommand):
     help = "Learn weights from the live population and keep them as a new version, which is not in force."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--expect", type=int, default=0, help="keep the shipped weights for so many charts instead of learning"
+        )
         parser.add_argument("--name", default="", help="name of the version; by default the moment")
         parser.add_argument("--by", default=getpass.getuser(), help="who asks; kept with the version")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["expect"]:
+            rules = training.sized(options["expect"], by=options["by"])
+            self.stdout.write(f"{rules.name}: {rules.note}, not in force.")
+            return
         try:
             rules = training.train(by=options["by"], name=options["name"])
         except training.TooFewChartsError as error:

@@ -52,7 +52,7 @@ class Command(BaseCommand):
         rate = progress.found / progress.seconds if progress.seconds else 0.0
         remaining = progress.remaining_seconds
         left = f"{remaining:.0f} s left" if remaining is not None else "…"
-        share = progress.branches_done / progress.branches if progress.branches else 0.0
+        share = progress.share
         line = f"{progress.found} files, {progress.new} new, {rate:.0f} files/s, {share:.0%}, {left}"
         if self.stdout.isatty():
             bar = "█" * int(share * WIDTH)

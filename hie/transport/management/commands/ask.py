@@ -22,6 +22,8 @@ from hie.transport.soap_client import CallError
 from hie.values.codes import Code
 from hie.values.documents import (
     HAS_MEMBER,
+    ON_DEMAND,
+    STABLE,
     Association,
     Author,
     Content,
@@ -72,6 +74,7 @@ class Command(BaseCommand):
         identify.add_argument("--chart", required=True)
         find = questions.add_parser("find", help="find a patient's documents (ITI-9, then ITI-18)")
         find.add_argument("--chart", required=True)
+        find.add_argument("--on-demand", action="store_true", help="documents that are made when they are asked for")
         retrieve = questions.add_parser("retrieve", help="retrieve a document (ITI-43)")
         retrieve.add_argument("--document", required=True, metavar="UNIQUE-ID")
         retrieve.add_argument("--repository", required=True, metavar="OID")
@@ -143,7 +146,7 @@ class Command(BaseCommand):
 
     def _find(self, outside: Outside, options: dict[str, Any]) -> None:
         patient = self._patient(outside, options["chart"])
-        found = outside.find_documents(patient)
+        found = outside.find_documents(patient, ON_DEMAND if options["on_demand"] else STABLE)
         for entry in found:
             kind = entry.type_code.display if entry.type_code else ""
             date = entry.service_start_time or entry.creation_time
@@ -163,6 +166,11 @@ class Command(BaseCommand):
                         self.stdout.write(f"{options['to']}: {document.size} bytes, {document.mime_type}")
                     else:
                         self.stdout.write(_readable(file.read()))
+                if document.new_repository_unique_id:
+                    kept = f"--document {document.new_document_unique_id}"
+                    self.stdout.write(f"kept as: {kept} --repository {document.new_repository_unique_id}")
+                elif document.new_document_unique_id:
+                    self.stdout.write(f"made for this answer, not kept: {document.new_document_unique_id}")
             if result.findings:
                 raise ExchangeError.of(result.findings)
 

@@ -44,6 +44,34 @@ def test_what_becomes_of_a_pair(told: dict[str, Any], outcome: Outcome, rule: st
     assert decide(SCORER, chart(2, **told), chart(1)) == verdict
 
 
+@pytest.mark.parametrize(
+    "near_miss",
+    [
+        {"telephones": ("090-1234-5679",)},
+        {"telephones": (), "insurances": (Insurance("06400123", "123", "45677", "03"),)},
+        {"telephones": (), "insurances": (Insurance("06400123", "123", "45765", "03"),)},
+    ],
+)
+def test_a_number_that_nearly_agrees_does_not_link_namesakes(near_miss: dict[str, Any]) -> None:
+    verdict = decide(SCORER, chart(1), chart(2, **OTHERS | near_miss))
+    assert (verdict.outcome, verdict.rule) == (Outcome.REVIEW, "namesake")
+    assert decide(SCORER, chart(1), chart(2, **near_miss)).outcome is Outcome.LINK  # the residence says the same
+
+
+PASSPORT = {"kanji": "", "kana": "", "insurances": ()}
+
+
+@pytest.mark.parametrize(
+    ("telephones", "outcome"),
+    [(("090-1234-5678",), Outcome.LINK), ((), Outcome.REVIEW), (("08099998888",), Outcome.REVIEW)],
+)
+def test_a_middle_name_left_out_is_a_siblings_name_unless_the_telephone_agrees(
+    telephones: tuple[str, ...], outcome: Outcome
+) -> None:
+    one = chart(1, latin="NGUYEN MARIA LUISA", **PASSPORT)
+    assert decide(SCORER, one, chart(2, latin="NGUYEN MARIA", telephones=telephones, **PASSPORT)).outcome is outcome
+
+
 def test_two_babies_of_one_house_wait_for_a_clerk_at_most() -> None:
     baby = {"kanji": "山田 ベビー", "kana": "ヤマダ ベビー", "birth": "20260301"}
     assert decide(SCORER, chart(1, **baby), chart(2, **baby)).outcome is not Outcome.LINK

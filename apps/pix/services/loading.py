@@ -1,0 +1,361 @@
+"""A facility's whole list of patients comes into the index: what a hospital hands over when it joins.
+
+Each entry is told as if the facility had fed it (``runs``), so persons, keys, decisions, cases and the history end as
+after single feeds. A portion of entries is one database transaction, together with how far the list has come and its
+audit record: whatever stops the load, the next one goes on behind the last portion, and nothing is done twice. What is
+refused is told by its place and stops nothing else. Reading and normalising runs in processes of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gc
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from io import TextIOWrapper
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import OperationalError, connections, transaction
+from django.utils import timezone
+
+from apps.atna.services import record_own_work
+from apps.network import queries as network
+from apps.pix import matching
+from apps.pix.matching import Kind
+from apps.pix.models import PatientLoad
+from apps.pix.services import batches, intake, versions
+from apps.pix.services.batches import Told
+from apps.pix.services.checking import check
+from apps.pix.services.linking import Cause
+from hie.exchange.audit import PATIENT_RECORD, UPDATE
+from hie.values.errors import ExchangeError, Finding, Reason
+from hie.values.patients import FeedEvent, FeedOutcome, PatientFeed
+from hie.wire import patient_list
+from hie.wire.hl7v2 import patient_feed
+from hie.wire.hl7v2.message import Message
+
+# Entries in one database transaction: nobody else works on the index meanwhile, so it has to be short.
+PORTION = 1000
+_AHEAD = 4  # portions that are prepared and wait
+_ATTEMPTS = 5
+
+
+class UnreadableListError(Exception):
+    """The list cannot be read at all; the text says why."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How a load is doing. done, total: entries, those of an earlier run included. seconds: of this run."""
+
+    done: int
+    total: int
+    begun_at: int
+    seconds: float = 0.0
+    entered: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Entries a second in this run."""
+        return (self.done - self.begun_at) / self.seconds if self.seconds else 0.0
+
+    @property
+    def remaining_seconds(self) -> float | None:
+        return (self.total - self.done) / self.rate if self.rate else None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What is to be said of one entry: its place in the list, from 1, and a sentence without patient data.
+
+    refused: nothing of the entry was done.
+    """
+
+    place: int
+    text: str
+    refused: bool
+
+
+def load(
+    path: Path,
+    facility_code: str,
+    *,
+    progress: Callable[[Progress], None] = lambda _progress: None,
+    remark: Callable[[Remark], None] = lambda _remark: None,
+    processes: int = 0,
+    encoding: str = "",
+) -> Progress:
+    """Load a list of a facility's patients, or go on with it. A list that is done already changes nothing.
+
+    path: a CSV file (``hie.wire.patient_list``) or a folder of HL7 v2 ADT messages, one or several in a file.
+    processes: how many prepare beside this one, 0 for none. encoding: of a CSV file; UTF-8 or Shift_JIS where empty.
+    Raises UnreadableListError, and ExchangeError(CALLER_NOT_ENTITLED) where the facility is unknown.
+    """
+    if network.facility(facility_code) is None:
+        raise ExchangeError(Reason.CALLER_NOT_ENTITLED, "The facility does not belong to this network.")
+    source = _folder(path) if path.is_dir() else _csv(path, encoding)
+    row, _ = PatientLoad.objects.get_or_create(facility_code=facility_code, source=source.digest)
+    now = Progress(row.position, source.total, row.position)
+    now.entered, now.updated, now.unchanged, now.refused = row.entered, row.updated, row.unchanged, row.refused
+    begun = time.monotonic()
+    kinds = versions.in_force().version.kinds
+    with _rarely_collected():
+        for place, told in _prepared(source, row.position, facility_code, kinds, processes):
+            _carry_out(row.pk, place, told, facility_code, now, remark)
+            now.seconds = time.monotonic() - begun
+            progress(now)
+    PatientLoad.objects.filter(pk=row.pk, finished_at=None).update(finished_at=timezone.now())
+    now.total = now.done
+    return now
+
+
+@contextlib.contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Rows come and go in great numbers, and none of them in circles: the collector looks at them less often."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+# --- one portion
+
+
+def _carry_out(
+    load_id: int,
+    place: int,
+    told: Sequence[Told],
+    facility_code: str,
+    now: Progress,
+    remark: Callable[[Remark], None],
+) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with transaction.atomic():
+                done = _carry_out_once(load_id, place, told, facility_code)
+            break
+        except OperationalError:  # busy, or a deadlock: as a sender would, once more
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(0.2 * attempt)
+    refused = 0
+    for number, outcome in enumerate(done.outcomes, place + 1):
+        if isinstance(outcome, FeedOutcome):
+            for text in outcome.warnings:
+                remark(Remark(number, text, refused=False))
+        else:
+            refused += 1
+            remark(Remark(number, "; ".join(each.detail for each in outcome.findings), refused=True))
+    now.done += len(told)
+    now.entered += done.entered
+    now.updated += done.updated
+    now.unchanged += done.unchanged
+    now.refused += refused
+
+
+def _carry_out_once(load_id: int, place: int, told: Sequence[Told], facility_code: str) -> batches.Done:
+    row = PatientLoad.objects.select_for_update().get(pk=load_id)
+    if row.position != place:
+        raise UnreadableListError("Another process is loading the same list.")
+    done = batches.carry_out_all(told, facility_code, f"list:{row.source[:16]}")
+    refused = sum(not isinstance(each, FeedOutcome) for each in done.outcomes)
+    row.position += len(told)
+    row.entered += done.entered
+    row.updated += done.updated
+    row.unchanged += done.unchanged
+    row.refused += refused
+    row.save(update_fields=["position", "entered", "updated", "unchanged", "refused"])
+    record_own_work(
+        PATIENT_RECORD,
+        UPDATE,
+        f"List of patients, entries {place + 1} to {row.position}: {done.entered} new charts, {done.updated} changed,"
+        f" {done.unchanged} unchanged, {refused} refused",
+        facility_code=facility_code,
+    )
+    return done
+
+
+# --- preparing
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A list to be loaded. entries: raw, in their order; read: one raw entry -> the feed."""
+
+    digest: str
+    total: int
+    entries: Callable[[], Iterator[Any]]
+    read: Callable[[Any], PatientFeed]
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A portion to be prepared, with all that a process of its own has to know."""
+
+    entries: list[Any]
+    read: Callable[[Any], PatientFeed]
+    facility_code: str
+    kinds: frozenset[Kind]
+
+
+def _prepared(
+    source: _Source, position: int, facility_code: str, kinds: frozenset[Kind], processes: int
+) -> Iterator[tuple[int, list[Told]]]:
+    """(entries before it, the portion) of everything behind a position, in order."""
+    jobs = (
+        _Job(entries, source.read, facility_code, kinds)
+        for entries in _portions(islice(source.entries(), position, None))
+    )
+    place = position
+    for told in _in_processes(jobs, processes) if processes else map(_prepare, jobs):
+        yield place, [Told(_error(each) if isinstance(each, tuple) else each, new) for each, new in told]
+        place += len(told)
+
+
+def _in_processes(jobs: Iterator[_Job], processes: int) -> Iterator[list[_Ready]]:
+    connections.close_all()  # a connection is not shared with a process that is split off
+    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
+        waiting: deque[Future[list[_Ready]]] = deque(pool.submit(_prepare, job) for job in islice(jobs, _AHEAD))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(_prepare, job) for job in islice(jobs, 1))
+        finally:
+            for each in waiting:
+                each.cancel()
+
+
+# A feed, or the findings for which it is refused (an exception cannot be handed from process to process as it is).
+_Ready = tuple[PatientFeed | tuple[Finding, ...], intake.NewChart | None]
+
+
+def _prepare(job: _Job) -> list[_Ready]:
+    cause = Cause(job.facility_code, "", timezone.now())
+    ready: list[_Ready] = []
+    for entry in job.entries:
+        try:
+            feed = check(job.read(entry), job.facility_code)
+        except ExchangeError as error:
+            ready.append((error.findings, None))
+            continue
+        new = None
+        if feed.event in (FeedEvent.REGISTER, FeedEvent.UPDATE) and len(feed.identifiers) == 1:
+            new = intake.prepare(feed.identifiers[0], feed.demographics, cause, job.kinds)
+        ready.append((feed, new))
+    return ready
+
+
+def _error(findings: tuple[Finding, ...]) -> ExchangeError:
+    return ExchangeError.of(findings)
+
+
+def _portions(entries: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(entries)
+    while portion := list(islice(rest, PORTION)):
+        yield portion
+
+
+# --- what is read
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Reads a line of a CSV file."""
+
+    columns: tuple[str, ...] = field(default=())
+
+    def __call__(self, line: list[str]) -> PatientFeed:
+        return patient_list.read_line(line, self.columns, matching.birth_date)
+
+
+def _csv(path: Path, encoding: str) -> _Source:
+    try:
+        digest, lines, first = _looked_through(path)
+        encoding = encoding or _encoding(path)
+        with path.open(encoding=encoding, newline="") as file:
+            columns = patient_list.read_heading(next(csv.reader(file), []))
+    except (OSError, UnicodeDecodeError, csv.Error, LookupError) as error:
+        raise UnreadableListError(f"{path.name}: {error}") from error
+    except ExchangeError as error:
+        raise UnreadableListError(f"{path.name}: {error.detail}") from error
+
+    def entries() -> Iterator[list[str]]:
+        with path.open("rb") as raw, TextIOWrapper(raw, encoding, "replace", newline="") as file:
+            rows = csv.reader(file)
+            next(rows, None)
+            yield from (row for row in rows if row)
+
+    return _Source(digest, max(lines - 1 + (not first), 0), entries, _Line(columns))
+
+
+def _looked_through(path: Path) -> tuple[str, int, bool]:
+    """SHA-256 of a file, its lines, and whether the last one ends."""
+    digest, lines, last = hashlib.sha256(), 0, b"\n"
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+            lines += piece.count(b"\n")
+            last = piece[-1:]
+    return digest.hexdigest(), lines, last == b"\n"
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8 where the whole file is, else the Shift_JIS of Windows."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            while file.read(1 << 20):
+                pass
+    except UnicodeDecodeError:
+        return "cp932"
+    return "utf-8-sig"
+
+
+def _folder(path: Path) -> _Source:
+    """Every file below a folder, by name; a file may hold several messages."""
+    files = sorted(each for each in path.rglob("*") if each.is_file())
+    if not files:
+        raise UnreadableListError(f"{path.name} has no files.")
+    digest, total = hashlib.sha256(), 0
+    for each in files:
+        content = each.read_bytes()
+        total += max(len(_messages(content)), 1)
+        digest.update(
+            f"{each.relative_to(path)}|{hashlib.sha256(content).hexdigest()}\n".encode(errors="surrogateescape")
+        )
+
+    def entries() -> Iterator[bytes]:
+        for each in files:
+            yield from _messages(each.read_bytes()) or [b""]
+
+    return _Source(digest.hexdigest(), total, entries, _read_message)
+
+
+def _messages(content: bytes) -> list[bytes]:
+    """The messages of a file, one after the other, with MLLP's framing or without."""
+    plain = content.replace(b"\x0b", b"").replace(b"\x1c", b"\r").replace(b"\r\n", b"\r").replace(b"\n", b"\r")
+    parts = (b"\r" + plain).split(b"\rMSH")
+    return [b"MSH" + part for part in parts[1:]]
+
+
+def _read_message(raw: bytes) -> PatientFeed:
+    return patient_feed.read_request(Message.read(raw, settings.MAX_MESSAGE_BYTES))
+
+
+def default_processes() -> int:
+    """How many processes may prepare: one less than the machine has processors, at most two."""
+    return max(0, min(2, (os.cpu_count() or 1) - 1))
