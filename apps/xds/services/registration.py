@@ -160,7 +160,7 @@ def register_prepared(
     registered = registered_ids(submission)
     if sent_before(submission, registered, digest):
         return RegistryResult(warnings_of(findings))
-    submission = _in_repository(submission, repository_of(facility_code))
+    submission = _in_repository(submission, facility_code)
     patient_id = patient_of_submission(submission)
     if not patient_id:
         findings.append(Finding(Reason.UNKNOWN_PATIENT, UNKNOWN_PATIENT, "patientId"))
@@ -180,12 +180,13 @@ def register_prepared(
     return RegistryResult(warnings_of(findings))
 
 
-def _in_repository(submission: Submission, repository_unique_id: str) -> Submission:
+def _in_repository(submission: Submission, facility_code: str) -> Submission:
     """The submission with the repository that its sender's documents belong to; it is none of the digest."""
-    if not submission.contents or repository_unique_id == settings.REPOSITORY_OID:
+    hosted = repository_of(facility_code) if submission.contents else settings.REPOSITORY_OID
+    if hosted == settings.REPOSITORY_OID:
         return submission
     entries = (
-        replace(each, repository_unique_id=repository_unique_id) if each.entry_uuid in submission.contents else each
+        replace(each, repository_unique_id=hosted) if each.entry_uuid in submission.contents else each
         for each in submission.document_entries
     )
     return replace(submission, document_entries=tuple(entries))
