@@ -1,8 +1,8 @@
 """``make bench``: what the exchange does a second, each figure beside a floor measured in the same run.
 
 The floor of a transaction is the same server around one indexed SELECT and one durable INSERT; the floor of a scan is
-a plain walk that reads and hashes the same files. ``python -m bench transactions`` or ``scan`` runs one of the
-two. In ``sh tests/with_services.sh`` it measures on PostgreSQL. Figures and their meaning: docs/benchmarks.md.
+a plain walk that reads and hashes the same files. ``python -m bench transactions``, ``scan`` or ``summaries`` runs one
+of them. In ``sh tests/with_services.sh`` it measures on PostgreSQL. Figures and their meaning: docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -37,6 +37,13 @@ def scan(region: Region) -> None:
     scanning.run(region)
 
 
+def summaries(region: Region) -> None:
+    """Patient summaries made on demand, against reading and hashing what they are made from."""
+    from bench import summaries as benchmark
+
+    benchmark.run(region)
+
+
 def transactions(region: Region) -> None:
     """ITI-9 over one and eight MLLP connections, ITI-8, ITI-30, ITI-18, ITI-43 small and large, ITI-41."""
     from bench import doors, floor
@@ -52,7 +59,7 @@ def transactions(region: Region) -> None:
         doors.run(region, fixture)
 
 
-BENCHMARKS: dict[str, Callable[[Region], None]] = {"transactions": transactions, "scan": scan}
+BENCHMARKS: dict[str, Callable[[Region], None]] = {"transactions": transactions, "scan": scan, "summaries": summaries}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
