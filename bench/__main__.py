@@ -1,7 +1,7 @@
 """``make bench``: what the exchange does a second, each figure beside a floor measured in the same run.
 
 The floor of a transaction is the same server around one indexed SELECT and one durable INSERT; the floor of a scan is
-a plain walk that reads and hashes the same files. ``python -m bench transactions`` or ``scan`` runs one of the two.
+a plain walk that reads and hashes the same files. ``python -m bench transactions``, ``scan`` or ``summaries`` runs one.
 What takes its time runs only where it is named: ``registry --entries 1000000`` measures the registry at that size and
 at a hundredth of it, ``index --persons 100000`` the patient index. In ``sh tests/with_services.sh`` it measures on
 PostgreSQL. Figures and their meaning: docs/benchmarks.md.
@@ -19,7 +19,7 @@ from bench.region import Region, measured_region, running
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmarks named, or transactions and scan."""
+    """Run the benchmarks named, or those that take a few minutes together."""
     parser = argparse.ArgumentParser(prog="python -m bench")
     parser.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], metavar="|".join(BENCHMARKS))
     parser.add_argument("--entries", type=int, default=100_000, help="documents in the registry (registry)")
@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         from django.core.management import call_command
 
         call_command("migrate", verbosity=0)
-        for name in options.names or ("transactions", "scan"):
+        for name in options.names or ("transactions", "scan", "summaries"):
             BENCHMARKS[name](region, options)
     return 0
 
@@ -45,6 +45,13 @@ def scan(region: Region, _: argparse.Namespace) -> None:
     from bench import scanning
 
     scanning.run(region)
+
+
+def summaries(region: Region, _: argparse.Namespace) -> None:
+    """Patient summaries made on demand, against reading and hashing what they are made from."""
+    from bench import summaries as benchmark
+
+    benchmark.run(region)
 
 
 def transactions(region: Region, _: argparse.Namespace) -> None:
@@ -93,6 +100,7 @@ def _served(region: Region) -> Iterator[None]:
 BENCHMARKS: dict[str, Callable[[Region, argparse.Namespace], None]] = {
     "transactions": transactions,
     "scan": scan,
+    "summaries": summaries,
     "registry": registry,
     "index": index,
 }

@@ -67,6 +67,19 @@ def test_what_is_found_can_be_retrieved(region: dict[str, str]) -> None:
         assert done.stdout.startswith("MSH|"), "a file of the storage, as it lies there"
 
 
+def test_a_summary_is_offered_made_and_kept(region: dict[str, str], tmp_path: Path) -> None:
+    (reference,) = re.findall(
+        r"--document \S+ --repository \S+", _ask(region, "ask --as clinic find --chart 0002000001 --on-demand").stdout
+    )
+    made = [_ask(region, f"ask --as clinic retrieve {reference} --to {tmp_path / name}") for name in ("1.xml", "2.xml")]
+    assert [each.returncode for each in made] == [0, 0], made[0].stderr
+    kept = [re.findall(r"kept as: (.+)", each.stdout) for each in made]
+    assert kept[0] == kept[1]
+    assert (tmp_path / "1.xml").read_bytes() == (tmp_path / "2.xml").read_bytes()
+    assert "ClinicalDocument" in (tmp_path / "1.xml").read_text(encoding="utf-8")
+    assert "ClinicalDocument" in _ask(region, f"ask --as clinic retrieve {kept[0][0]}").stdout
+
+
 def _walk() -> list[str]:
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^    \.venv/bin/python manage\.py (ask .*)$", page, re.MULTILINE)
