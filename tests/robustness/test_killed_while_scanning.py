@@ -108,7 +108,7 @@ def _killed_scan(region: Region, place: Path, seconds: float) -> bool:
     command = [sys.executable, "manage.py", "scan_storage"]
     with (place / "log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=region.environment(), stdout=log, stderr=log)
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not region.rows("SELECT 1 FROM ssmix_storageroot WHERE lock_token <> ''") and process.poll() is None:
         assert time.monotonic() < end
         time.sleep(0.01)

@@ -7,6 +7,7 @@ that ends. What no helper has read is read where it is needed, so helpers are ne
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -27,7 +28,7 @@ log = logging.getLogger("apps.ssmix")
 
 MOST_HELPERS = 4
 FILES_FROM = 4000  # a helper takes a second to start
-_AT_ONCE = 100  # files of one message to a helper
+_AT_ONCE = 50  # files of one message to a helper
 
 Place = tuple[bytes, str]  # path of the folder, name of the file
 Wanted = Sequence[Place]
@@ -39,15 +40,26 @@ class Helpers:
 
     def __init__(self) -> None:
         self._pool: ProcessPoolExecutor | None = None
+        self._first: Future[int] | None = None  # done when the first helper is up
 
-    def start(self, files: int) -> ProcessPoolExecutor | None:
-        """The helpers for so many files; None where they would not pay or this process may have none."""
+    def start(self, files: int) -> None:
+        """Start them for so many files, unless they would not pay or this process may have none."""
         number = min(MOST_HELPERS, len(os.sched_getaffinity(0)) - 1)
-        if files < FILES_FROM or number < 1 or multiprocessing.current_process().daemon:
-            return self._pool
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=django.setup)
-        return self._pool
+        if files < FILES_FROM or number < 1 or multiprocessing.current_process().daemon or self._first is not None:
+            return
+        self._pool = ProcessPoolExecutor(number, multiprocessing.get_context("spawn"), initializer=django.setup)
+        self._first = self._pool.submit(_prepare)
+
+    @property
+    def pool(self) -> ProcessPoolExecutor | None:
+        """Where to ask; None as long as none is up, so that nobody waits for one to start."""
+        return self._pool if self._first is not None and self._first.done() else None
+
+    def lose(self) -> None:
+        """Ask none of them any more."""
+        log.warning("the helpers of a scan are lost; it reads on without them")
+        self.stop()
+        self._pool = None
 
     def stop(self) -> None:
         """End them."""
@@ -58,24 +70,28 @@ class Helpers:
 class ReadAhead:
     """The readings of the batches of one slice, asked for one batch before they are needed."""
 
-    def __init__(self, pool: ProcessPoolExecutor | None, site: Site, parts: Sequence[Sequence[Listed]]) -> None:
-        self._pool = pool
+    def __init__(self, helpers: Helpers, site: Site, parts: Sequence[Sequence[Listed]]) -> None:
+        self._helpers = helpers
         self._site = site
         self._parts = parts
         self._asked: dict[int, list[Future[list[tuple[Place, Reading]]]]] = {}
 
     def take(self, number: int, unread: set[int]) -> Readings:
-        """The readings of one batch; the next one's are asked for. unread: ids of the folders that were just found."""
+        """The readings of one batch; the next one's are asked for. unread: ids of the folders that were just found.
+
+        What no helper has begun with is left to the caller, who reads it while the helpers go on with the next batch.
+        """
         for each in (number, number + 1):
-            if self._pool is not None and each not in self._asked and each < len(self._parts):
-                self._ask(self._pool, each, unread)
+            pool = self._helpers.pool
+            if pool is not None and each not in self._asked and each < len(self._parts):
+                self._ask(pool, each, unread)
         found: dict[Place, Reading] = {}
+        begun = [future for future in self._asked.get(number, ()) if not future.cancel()]
         try:
-            for future in self._asked.get(number, ()):
+            for future in begun:
                 found.update(future.result())
         except (BrokenProcessPool, OSError):
-            log.warning("the helpers of a scan are lost; it reads on without them")
-            self._pool = None
+            self._helpers.lose()
         self._asked[number] = []
         return found
 
@@ -90,7 +106,7 @@ class ReadAhead:
                 for at in range(0, len(wanted), _AT_ONCE)
             ]
         except BrokenProcessPool:
-            self._pool = None
+            self._helpers.lose()
 
 
 def read_files(root: bytes, wanted: Wanted, options: Options) -> list[tuple[Place, Reading]]:
@@ -102,6 +118,12 @@ def read_files(root: bytes, wanted: Wanted, options: Options) -> list[tuple[Plac
         if parsed is not None:
             found.append(((folder, name), examine(root, folder, name, parsed, options, extended=False)))
     return found
+
+
+def _prepare() -> int:
+    """The first work of a helper: what is loaded by now stays, so the collector need not look at it again."""
+    gc.freeze()
+    return os.getpid()
 
 
 _watching = threading.Event()

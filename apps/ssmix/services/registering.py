@@ -190,8 +190,10 @@ def record_feeds(facility: Facility, fed: Sequence[tuple[Row, str]]) -> None:
 
 def institution_of(facility: Facility) -> str:
     """XON of a facility: its name and its medical institution code."""
-    name = facility.name.translate(str.maketrans("^&~|", "    "))
-    return f"{name}^^^^^&{INSTITUTION_CODES}&ISO^^^^{facility.code}"
+    return f"{facility.name.translate(_SEPARATORS)}^^^^^&{INSTITUTION_CODES}&ISO^^^^{facility.code}"
+
+
+_SEPARATORS = str.maketrans("^&~|", "    ")
 
 
 def _documents(facility: Facility, wanted: ToRegister, regional_id: str) -> list[tuple[IndexedDocument, Part | None]]:
@@ -211,6 +213,7 @@ def _document(facility: Facility, wanted: ToRegister, facts: DocumentFacts, regi
         unique_id=row.unique_id,
         patient_id=Identifier(regional_id, affinity_domain()).xds_cx,
         mime_type=MIME_TYPE,
+        logical_id=row.entry_uuid,
         repository_unique_id=facility.repository_oid,
         hash=row.sha1,
         size=row.size,

@@ -15,12 +15,14 @@ and nothing is told twice.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -207,13 +209,15 @@ class _Run:
         listed, self.listed, self.files = self.listed, [], 0
         new = [each for each in listed if not each.directory.pk and not self.site.extended]
         files = sum(len(each.names) for each in new)
+        self.helpers.start(files)
         if files >= FIND_FROM:
             self._discover(new)
         unread = {each.directory.pk for each in new if each.directory.pk}
         parts = list(_parts(listed, BATCH_FILES, BATCH_FOLDERS))
-        ahead = ReadAhead(self.helpers.start(files), self.site, parts)
+        ahead = ReadAhead(self.helpers, self.site, parts)
         for number, part in enumerate(parts):
-            self._batch(part, ahead.take(number, unread))
+            with _without_collector():
+                self._batch(part, ahead.take(number, unread))
         self._rest()
 
     def _discover(self, new: Sequence[Listed]) -> None:
@@ -369,6 +373,18 @@ class _Run:
         if problem:
             log.warning("storage %s: %s", self.root.pk, problem)
         return self.scan
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A batch makes tens of thousands of values and hardly a cycle: looking for some again and again is time lost."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _continued(root: StorageRoot, *, full: bool) -> Scan:

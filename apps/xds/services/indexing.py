@@ -163,6 +163,8 @@ def _entries_there(uuids: Iterable[str]) -> dict[str, _There]:
 
 def _completed(document: IndexedDocument) -> IndexedDocument:
     entry = document.entry
+    if entry.availability_status == APPROVED and entry.logical_id and entry.repository_unique_id:
+        return document
     entry = replace(
         entry,
         availability_status=APPROVED,

@@ -6,6 +6,7 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -162,7 +163,11 @@ def day_of_care(entry: DocumentEntry) -> str:
 
     A time that is not known to the hour names its day already.
     """
-    time = entry.service_start_time or entry.creation_time
+    return _day_in_japan(entry.service_start_time or entry.creation_time)
+
+
+@lru_cache(maxsize=16_384)
+def _day_in_japan(time: str) -> str:
     moment = read_dtm(time)
     if moment is None:
         return ""

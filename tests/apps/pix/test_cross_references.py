@@ -134,3 +134,12 @@ def test_a_query_is_one_statement(person: str, django_assert_num_queries) -> Non
 def test_subjects_know_their_person_where_there_is_one(person: str) -> None:
     known, unknown = queries.subjects_of((chart(HOSPITAL, "000111"), chart(HOSPITAL, "999")))
     assert (known.regional_id, unknown.regional_id) == (person, "")
+
+
+def test_the_regional_ids_of_many_are_asked_for_at_once_and_are_those_of_each(person: str) -> None:
+    merge(CLINIC, subsumed="aa12", surviving="aa13")
+    charts = [chart(HOSPITAL, "000111"), chart(CLINIC, "aa12"), chart(CLINIC, "aa13"), chart(PHARMACY, "nobody")]
+    expected = {each: found for each in charts if (found := queries.regional_id_of(each))}
+    assert list(expected) == [charts[0], charts[2]]
+    assert queries.regional_ids_of(charts) == expected
+    assert queries.regional_ids_of([]) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from datetime import timedelta
@@ -63,6 +64,22 @@ def test_a_check_reports_as_text_csv_and_json(storage: Storage) -> None:
     assert not StoredFile.objects.exists()
     with pytest.raises(CommandError):
         run("check_storage", "/no/such/place")
+
+
+def test_what_scans_found_wrong_is_reported_by_facility(storage: Storage, root: StorageRoot) -> None:
+    storage.demographics(P1)
+    storage.write(P1, raw=message("0000000002"))
+    scan(root)
+    text = run("report_storage", "--language", "en")
+    assert "2 files: current 1, quarantined 1; lost 0" in text
+    assert f"1319999998 {root.name} ID-01 E OMP-01  202405       1  " in text
+    assert storage.path.name not in text.splitlines()[2], "examples are paths inside the storage"
+    rows = list(csv.DictReader(run("report_storage", root.facility.code, "--format", "csv").splitlines()))
+    assert [(row["rule"], row["files"], row["accepted"]) for row in rows] == [("ID-01", "1", "False")]
+    assert rows[0]["examples"].startswith("000/000/0000000001/20240501/OMP-01/0000000001_")
+    assert json.loads(run("report_storage", str(root.pk), "--format", "json"))[0]["severity"] == "E"
+    with pytest.raises(CommandError):
+        run("report_storage", "0000000000")
 
 
 def test_what_is_due_is_scanned(storage: Storage, root: StorageRoot, settings: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -85,6 +85,8 @@ def test_helpers_change_nothing(full_storage: Storage, root: StorageRoot, monkey
         model._default_manager.all().delete()
     monkeypatch.setattr(ahead, "FILES_FROM", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(Future, "cancel", lambda self: False)
+    patiently(monkeypatch)
     read: list[int] = []
     take = ahead.ReadAhead.take
     monkeypatch.setattr(
@@ -100,15 +102,44 @@ def test_a_scan_that_loses_its_helpers_reads_on(
 ) -> None:
     monkeypatch.setattr(ahead, "FILES_FROM", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    start = ahead.Helpers.start
+    patiently(monkeypatch)
+    start, killed = ahead.Helpers.start, []
 
-    def killed(self: ahead.Helpers, files: int) -> ProcessPoolExecutor | None:
-        pool = start(self, files)
-        assert pool is not None
-        helper = pool.submit(os.getpid).result()
-        os.kill(helper, signal.SIGKILL)
-        return pool
+    def kill(self: ahead.Helpers, files: int) -> None:
+        start(self, files)
+        assert self._first is not None
+        if not killed:
+            killed.append(self._first.result())
+            os.kill(killed[0], signal.SIGKILL)
 
-    monkeypatch.setattr(ahead.Helpers, "start", killed)
+    monkeypatch.setattr(ahead.Helpers, "start", kill)
+    scan(root)
+    assert killed
+    assert queries.report(root).registered == 12
+
+
+def test_nobody_waits_for_a_helper_to_start(
+    full_storage: Storage, root: StorageRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "FILES_FROM", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(ahead, "_prepare", stuck)
+    monkeypatch.setattr(ahead.Helpers, "stop", lambda self: [each.kill() for each in self._pool._processes.values()])
     scan(root)
     assert queries.report(root).registered == 12
+
+
+def stuck() -> None:
+    signal.pause()
+
+
+def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a scan wait until its helpers are up, which it never does by itself."""
+    start = ahead.Helpers.start
+
+    def wait(self: ahead.Helpers, files: int) -> None:
+        start(self, files)
+        if self._first is not None:
+            self._first.result()
+
+    monkeypatch.setattr(ahead.Helpers, "start", wait)
