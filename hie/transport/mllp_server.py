@@ -52,7 +52,14 @@ def handle(received: bytes | ExchangeError, connection: Connection) -> bytes:
         message = Message.read(received, settings.MAX_MESSAGE_BYTES)
     except ExchangeError as error:
         return refusal(received, pipeline.record_refusal(connection, error))
-    connection = replace(connection, claimed_name=message.sender, called_name=message.receiver)
+    connection = Connection(
+        door=connection.door,
+        address=connection.address,
+        remote=connection.remote,
+        certificate=connection.certificate,
+        claimed_name=message.sender,
+        called_name=message.receiver,
+    )
     transaction = registry.for_trigger(message.trigger, message.version)
     if transaction is None:
         return refusal(message, pipeline.record_refusal(connection, _unsupported(message)))

@@ -22,7 +22,7 @@ import codecs
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 ASCII, JIS, UTF_8 = "ASCII", "ISO IR87", "UNICODE UTF-8"
 SHIFT_JIS, EUC_JP = "SHIFT_JIS", "EUC-JP"  # outside table 0211, but in use
@@ -69,6 +69,7 @@ class Decoded:
     warnings: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=256)
 def name_of(declared: str) -> str:
     """The character set that MSH-18 names (``~ISO IR87``, ``UNICODE UTF-8``), in table 0211's spelling; "" if unknown.
 
