@@ -55,7 +55,7 @@ def summaries(region: Region, _: argparse.Namespace) -> None:
 
 
 def transactions(region: Region, _: argparse.Namespace) -> None:
-    """ITI-9 over one and eight MLLP connections, ITI-8, ITI-30, ITI-18, ITI-43 small and large, ITI-41."""
+    """ITI-9 over one and eight MLLP connections, ITI-21, ITI-8, ITI-30, ITI-18, ITI-43 small and large, ITI-41."""
     from bench import doors, floor
 
     fixture = doors.prepare(region)

@@ -18,6 +18,7 @@ from bench.region import Region
 from bench.wire import https_sender, mllp_sender
 from hie.transport.outside import FIND_DOCUMENTS, Outside
 from hie.transport.tls import Credentials, client_context
+from hie.values.demographics_queries import DemographicsQuery
 from hie.values.documents import (
     APPROVED,
     HAS_MEMBER,
@@ -34,7 +35,7 @@ from hie.values.identifiers import AssigningAuthority, Identifier, uuid_oid
 from hie.values.patients import CrossReferenceQuery, FeedEvent, PatientFeed
 from hie.values.people import Demographics, NameParts, PersonName
 from hie.wire.ebxml import provide, retrieve, stored_query
-from hie.wire.hl7v2 import patient_feed, pix_query
+from hie.wire.hl7v2 import demographics_query, patient_feed, pix_query
 from hie.wire.soap.envelope import SoapBody, write_request
 from hie.wire.soap.mtom import write_multipart
 
@@ -103,9 +104,15 @@ def _hl7v2(fixture: Fixture) -> Iterator[tuple[str, bytes, bytes, int, float]]:
     query = pix_query.write_request(asked, parties)
     yield "ITI-9", query, b"QAK|T1|OK", 1, AIM
     yield "ITI-9", query, b"QAK|T1|OK", 8, AIM
+    yield "ITI-21, by identifier", demographics_query.write_request(_wanted(fixture), parties), b"QAK|T1|OK", 8, 0.0
     feed_message = _feed(CODE, 5, "@@ID@@")
     yield "ITI-8", patient_feed.write_request(feed_message, parties, version="2.3.1"), b"MSA|AA", 4, 0.0
     yield "ITI-30", patient_feed.write_request(feed_message, parties), b"MSA|AA", 4, 0.0
+
+
+def _wanted(fixture: Fixture) -> DemographicsQuery:
+    number = fixture.outside.chart_number("P00000")
+    return DemographicsQuery("@@ID@@", query_tag="T1", identifiers=((number,),))
 
 
 def _soap(region: Region, fixture: Fixture) -> Iterator[tuple[str, str, str, bytes, int, float]]:

@@ -62,9 +62,9 @@ def _check_emergency(caller: Caller) -> None:
 def _decisions(caller: Caller, regional_ids: tuple[str, ...]) -> dict[str, Decision]:
     if not regional_ids:
         return {}
-    now = datetime.now(UTC)
     network_policy = policy()
     wishes = wishes_of(regional_ids)
+    now = datetime.now(UTC)
     return {
         regional_id: rules.decide(
             network_policy,

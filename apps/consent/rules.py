@@ -57,13 +57,16 @@ def decide(policy: Policy, wishes: Iterable[Wish], *, facility_code: str, emerge
 
     emergency: the caller asks with an emergency purpose; whether the network grants that at all is the gate's question.
     """
-    today = now.astimezone(JST).date()
     return Decision(
         default=policy.opt_out,
-        rules=tuple(_rule(wish) for wish in wishes if in_force(wish, today) and speaks_to(wish, facility_code)),
+        rules=_rules(wishes, now.astimezone(JST).date(), facility_code) if wishes else (),
         own_facility=facility_code if policy.own_always else "",
         emergency=emergency and policy.emergency_allowed,
     )
+
+
+def _rules(wishes: Iterable[Wish], today: date, facility_code: str) -> tuple[Rule, ...]:
+    return tuple(_rule(wish) for wish in wishes if in_force(wish, today) and speaks_to(wish, facility_code))
 
 
 def in_force(wish: Wish, today: date) -> bool:

@@ -52,7 +52,14 @@ def handle(received: bytes | ExchangeError, connection: Connection) -> bytes:
         message = Message.read(received, settings.MAX_MESSAGE_BYTES)
     except ExchangeError as error:
         return refusal(received, pipeline.record_refusal(connection, error))
-    connection = replace(connection, claimed_name=message.sender, called_name=message.receiver)
+    connection = Connection(
+        door=connection.door,
+        address=connection.address,
+        remote=connection.remote,
+        certificate=connection.certificate,
+        claimed_name=message.sender,
+        called_name=message.receiver,
+    )
     transaction = registry.for_trigger(message.trigger, message.version)
     if transaction is None:
         return refusal(message, pipeline.record_refusal(connection, _unsupported(message)))
@@ -285,7 +292,12 @@ class MllpServer:
             self._begin(listener.door, taken)
 
     def _begin(self, door: MllpDoor, taken: socket.socket) -> None:
-        connection = _connection(door, taken)
+        try:
+            connection = _connection(door, taken)
+            conversation = _Conversation(taken, door, connection)
+        except OSError:  # the peer is gone already
+            taken.close()
+            return
         with self._counting:
             is_surplus = self.share.all >= self._max_connections
             if not is_surplus:
@@ -295,7 +307,6 @@ class MllpServer:
             between_messages()
             _record_turned_away(connection, self._max_connections)
             return
-        conversation = _Conversation(taken, door, connection)
         conversation.rests_until = time.monotonic() + (IDLE_SECONDS if conversation.secured else HANDSHAKE_SECONDS)
         self._conversations.add(conversation)
         self._rest(taken.fileno(), conversation)

@@ -12,7 +12,7 @@ import os
 import signal
 import time
 
-from django.conf import settings
+from django.db import connection
 
 from hie.transport.mllp_server import STOP_SECONDS, MllpServer, Share
 from hie.transport.processes import die_with, on_stop
@@ -36,7 +36,7 @@ def serve(server: MllpServer, workers: int) -> None:
 
 def usual_number() -> int:
     """One a processor, at most four, on PostgreSQL; one on SQLite, whose writers wait for each other anyway."""
-    if not settings.DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    if connection.vendor == "sqlite":
         return 1
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, MOST_BY_THEMSELVES)
 

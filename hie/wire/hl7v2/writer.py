@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.times import write_ts
@@ -64,10 +66,15 @@ def repetitions(texts: Iterable[str]) -> str:
 
 def segment(name: str, fields: Mapping[int, str]) -> str:
     """A segment without its terminator from written fields by number (not MSH). Empty ones at the end are left out."""
-    last = max([number for number, text in fields.items() if text], default=0)
-    return "|".join([name, *[fields.get(number, "") for number in range(1, last + 1)]])
+    written = [name] + [""] * max(fields, default=0)
+    for number, text in fields.items():
+        written[number] = text
+    while len(written) > 1 and not written[-1]:
+        written.pop()
+    return "|".join(written)
 
 
+@lru_cache(maxsize=1024)
 def hd(authority: AssigningAuthority) -> str:
     """An assigning authority as the sub-components of CX-4."""
     namespace = escape(authority.namespace)
@@ -107,7 +114,7 @@ def header(
         3: sender[1],
         4: receiver[0],
         5: receiver[1],
-        6: write_ts(datetime.now(UTC)),
+        6: _moment(int(time.time())),
         8: message_type,
         9: control_id or new_control_id(),
         10: processing_id,
@@ -120,6 +127,12 @@ def header(
     return "MSH|^~\\&|" + segment("", fields)[2:]
 
 
+@lru_cache(maxsize=4)
+def _moment(second: int) -> str:
+    """A second since 1970 as a TS; many messages are written within one."""
+    return write_ts(datetime.fromtimestamp(second, UTC))
+
+
 def join(segments: Iterable[str], character_set: str) -> bytes:
     """The bytes of a message: every segment ends with CR, all in one character set (a name that ``charset`` knows)."""
     return charset.encode("".join(f"{each}\r" for each in segments), character_set)
@@ -128,7 +141,7 @@ def join(segments: Iterable[str], character_set: str) -> bytes:
 def copied(message: Message, text: str) -> str:
     """Raw text of a received message as this writer writes it: its delimiters exchanged for the recommended ones."""
     delimiters = message.delimiters
-    if delimiters == DEFAULT_DELIMITERS:
+    if delimiters is DEFAULT_DELIMITERS or delimiters == DEFAULT_DELIMITERS:
         return text if text.isprintable() else _CONTROL.sub(_escaped, text)
     exchange = {
         delimiters.component: "^",
