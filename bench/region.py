@@ -71,7 +71,7 @@ def running(region: Region, module_or_command: list[str], ports: list[int]) -> I
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if process.poll() is not None:
             raise SystemExit(f"the measured server ended with {process.returncode}")
