@@ -67,7 +67,7 @@ def running(region: Region, module_or_command: list[str], ports: list[int]) -> I
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int) -> None:

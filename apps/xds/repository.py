@@ -4,7 +4,8 @@ A locator is ``<scheme>:<place>``; the content store of its scheme (settings.CON
 The store of this app, ``blob``, is addressed by content: ``sha256/ab/cd/<SHA-256>`` under settings.DOCUMENT_STORE. A
 blob is written beside its place, synced, renamed and its directory synced, in this order, so that whatever bears a
 final name is whole; a blob without a row in the registry is harmless: nothing names it, and the same bytes would take
-its place. That a directory itself is there for good is seen to once in a process: then a document costs two syncs.
+its place. That a directory itself is there for good is seen to once in a process: then a document costs two syncs,
+and one more where it is the first of its directory.
 
 Every read is verified by SHA-256 before the first byte leaves: an answer that has begun cannot be taken back, and a
 consumer must never hold altered bytes for a document. Up to 8 MB that costs less than the answer itself and is done
@@ -112,7 +113,7 @@ def keep_blob(content: Content) -> str:
     """Take the spooled bytes into the store for good; return their locator. The spooled file itself stays."""
     place = _place(content.sha256)
     if not place.parent.is_dir():
-        _kept_directories.discard(place.parent)
+        _kept_directories.difference_update([each for each in list(place.parents)[:3] if not each.is_dir()])
         place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = place.parent / f".{content.sha256[:16]}.{secrets.token_hex(8)}"
     try:
@@ -130,10 +131,11 @@ _kept_directories: set[Path] = set()
 
 
 def _keep_directory(directory: Path) -> None:
-    """Make the entries of a directory's three parents durable, unless this process did so before."""
-    for parent in list(directory.parents)[:3] if directory not in _kept_directories else ():
-        _sync(parent)
-    _kept_directories.add(directory)
+    """Make it durable that a directory is there, and those above it up to the store, unless this process did before."""
+    while directory not in _kept_directories and directory != Path(settings.DOCUMENT_STORE):
+        _sync(directory.parent)
+        _kept_directories.add(directory)
+        directory = directory.parent
 
 
 def _place(sha256: str) -> Path:
