@@ -137,8 +137,9 @@ def _ids(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Iterator[tupl
 
 def _sheet(table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]], tokens: re.Pattern[bytes]) -> Sheet:
     lines = []
+    at = columns.index("fragment") if "fragment" in columns else None
     for row in rows:
-        fragment = bytes(row[-1]) if columns[-1] == "fragment" else b""
+        fragment = b"" if at is None else bytes(row[at])
         split = re.split(b"(" + tokens.pattern + b")", fragment)
         lines.append(Line(row, tuple(split)))
     first = 0

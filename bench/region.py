@@ -67,11 +67,11 @@ def running(region: Region, module_or_command: list[str], ports: list[int]) -> I
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
 
 
 def _await_port(process: subprocess.Popen[bytes], port: int) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         if process.poll() is not None:
             raise SystemExit(f"the measured server ended with {process.returncode}")

@@ -1,6 +1,9 @@
 """The document registry and repository (ITI-18, 41, 42, 43)."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,8 +14,18 @@ class XdsConfig(AppConfig):
 
     def ready(self) -> None:
         """Documents follow their patient, in the transaction in which the patient index joins or parts persons."""
+        connection_created.connect(_keep_prepared, dispatch_uid="xds")
         from apps.pix.models import persons_joined, records_moved
         from apps.xds.services.moving import on_persons_joined, on_records_moved
 
         persons_joined.connect(on_persons_joined, dispatch_uid="xds")
         records_moved.connect(on_records_moved, dispatch_uid="xds")
+
+
+# A statement of one patient is prepared once for each partition (decision 0042); the driver forgets above 100 in all.
+_PREPARED_STATEMENTS = 500
+
+
+def _keep_prepared(connection: Any, **_: Any) -> None:
+    if connection.vendor == "postgresql":
+        connection.connection.prepared_max = _PREPARED_STATEMENTS

@@ -1,7 +1,7 @@
-"""Many rows into one table at once, past the object layer: COPY on PostgreSQL, one prepared statement on SQLite.
+"""Rows into one table at once, past the object layer: COPY on PostgreSQL, one prepared statement on SQLite.
 
-For the paths that write by the hundred (the registry, the scan of storages); a single row has no need of it. Names of
-tables and columns are the program's own, never input. Runs in the caller's database transaction.
+On PostgreSQL a few rows are one INSERT, so that they cost one round. Names of tables and columns are the program's own,
+never input. Runs in the caller's database transaction.
 """
 
 from __future__ import annotations
@@ -26,8 +26,12 @@ def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
                 for row in rows:
                     copy.write_row(row)
             return
-        marks = ", ".join(["%s"] * len(columns))
-        cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - the program's names
+        line = f"({', '.join(['%s'] * len(columns))})"
+        insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608 - the program's names
+        if connection.vendor == "postgresql":
+            cursor.execute(insert + ", ".join([line] * len(rows)), [value for row in rows for value in row])
+        else:
+            cursor.executemany(insert + line, rows)
 
 
 def update_rows(model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

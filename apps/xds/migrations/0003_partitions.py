@@ -24,6 +24,9 @@ _TABLES = (
     "xds_withdrawn",
 )
 
+# A fragment is read with its row, so it stays in it: PostgreSQL moves what makes a row longer than this elsewhere.
+_LONGEST_ROW = 4096
+
 
 def partition(apps: Any, schema_editor: Any) -> None:
     """Every table into ranges of shards."""
@@ -68,7 +71,8 @@ def _replace(schema_editor: Any, table: str, *, partitioned: bool) -> None:
     before, sequence = f"{table}_before", f"{table}_id_seq"
     key = "id, shard_key" if partitioned else "id"
     by = " PARTITION BY RANGE (shard_key)" if partitioned else ""
-    statements = [
+    statements = _compressed(schema_editor, table) if partitioned else []
+    statements += [
         f"ALTER TABLE {table} RENAME TO {before}",
         f"CREATE TABLE {table} (LIKE {before} INCLUDING STORAGE INCLUDING COMPRESSION){by}",
     ]
@@ -76,6 +80,7 @@ def _replace(schema_editor: Any, table: str, *, partitioned: bool) -> None:
         low, high = (_SHARDS * each // _PARTITIONS for each in (number, number + 1))
         statements.append(
             f"CREATE TABLE {table}_p{number:02d} PARTITION OF {table} FOR VALUES FROM ({low}) TO ({high})"
+            f" WITH (toast_tuple_target = {_LONGEST_ROW})"
         )
     statements += [
         f"INSERT INTO {table} SELECT * FROM {before}",
@@ -87,6 +92,19 @@ def _replace(schema_editor: Any, table: str, *, partitioned: bool) -> None:
     ]
     for statement in statements:
         schema_editor.execute(statement)
+
+
+def _compressed(schema_editor: Any, table: str) -> list[str]:
+    """Fragments by LZ4 where this PostgreSQL has it: as small as by its own method, and read ten times as fast."""
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 'lz4' = ANY(enumvals) AND EXISTS (SELECT 1 FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attname = 'fragment')"
+            " FROM pg_settings WHERE name = 'default_toast_compression'",
+            [table],
+        )
+        (there,) = cursor.fetchone() or (False,)
+    return [f"ALTER TABLE {table} ALTER COLUMN fragment SET COMPRESSION lz4"] if there else []
 
 
 class Migration(migrations.Migration):

@@ -17,7 +17,7 @@ from apps.xds.models import ObjectType, Status, shard_key_of
 from apps.xds.rules import lines
 from apps.xds.services import id_map
 from apps.xds.shards import shards_of
-from hie.exchange.bulk import insert_rows, keys_of
+from hie.exchange.bulk import COPY_FROM, insert_rows, keys_of
 from hie.values.codes import Code
 from hie.values.documents import (
     APPROVED,
@@ -109,9 +109,27 @@ def store(
         row.update(_columns(each, contents or {}, digest))
         row["fragment"] = write_fragment(each)
         rows.setdefault(type(each), []).append((each, row))
-    for kind, pairs in rows.items():
-        insert_rows(_TABLES[kind], tuple(pairs[0][1]), [tuple(row.values()) for _, row in pairs])
-    _store_values(rows)
+    keys = {kind: _insert(kind, [row for _, row in pairs]) for kind, pairs in rows.items()}
+    _store_values(rows, keys)
+
+
+def _insert(kind: type, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The primary keys by entry UUID, where a side table needs them; of few rows by the statement that writes them."""
+    table, columns = _TABLES[kind], tuple(rows[0])
+    if kind is Association or len(rows) >= COPY_FROM:
+        insert_rows(table, columns, [tuple(row.values()) for row in rows])
+        if kind is Association:
+            return {}
+        shards = tuple(dict.fromkeys(row["shard_key"] for row in rows))
+        return keys_of(table, "entry_uuid", [row["entry_uuid"] for row in rows], {"shard_key": shards})
+    line = f"({', '.join(['%s'] * len(columns))})"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([line] * len(rows))}"  # noqa: S608
+            " RETURNING entry_uuid, id",
+            [value for row in rows for value in row.values()],
+        )
+        return dict(cursor.fetchall())
 
 
 def _now() -> Any:
@@ -273,15 +291,11 @@ _SIDE_TABLES: tuple[tuple[type[models.PatientRow], str, type, Callable[[Any], li
 )
 
 
-def _store_values(rows: Mapping[type, list[tuple[Any, dict[str, Any]]]]) -> None:
-    keys: dict[type, dict[str, int]] = {}
+def _store_values(
+    rows: Mapping[type, list[tuple[Any, dict[str, Any]]]], keys: Mapping[type, Mapping[str, int]]
+) -> None:
     for model, owner, kind, texts_of in _SIDE_TABLES:
         values = [(row, _nfc(text)) for each, row in rows.get(kind, ()) for text in dict.fromkeys(texts_of(each))]
-        if not values:
-            continue
-        if kind not in keys:
-            uuids, shards = ([row[name] for _, row in rows[kind]] for name in ("entry_uuid", "shard_key"))
-            keys[kind] = keys_of(_TABLES[kind], "entry_uuid", uuids, {"shard_key": tuple(dict.fromkeys(shards))})
         insert_rows(
             model._meta.db_table,
             ("patient_id", "shard_key", f"{owner}_id", "value"),

@@ -13,6 +13,7 @@ from apps.xds.stored_queries.selection import (
     STATUSES,
     TARGETS,
     Table,
+    add_level,
     add_status,
     each_row,
     numbers,
@@ -38,7 +39,7 @@ def get_all(asked: Asked) -> QueryResult:
         return QueryResult()
     patient_id = permit.subjects[0]
     condition = add_status(of_patient("e", patient_id), query, ENTRIES)
-    documents = entries(asked, restrict(condition, query, ENTRIES))
+    documents = entries(asked, add_level(restrict(condition, query, ENTRIES), query, ENTRIES))
     associations = _associations(asked, patient_id)
     visible, withheld = _sides(patient_id, permit)
     sets, folders = _packages(asked, SETS, patient_id), _packages(asked, FOLDERS, patient_id)
@@ -52,7 +53,7 @@ def get_all(asked: Asked) -> QueryResult:
 
 def _packages(asked: Asked, table: Table, patient_id: str) -> list[Row]:
     """Submission sets or folders of a patient in one of the asked statuses."""
-    condition = add_status(of_patient("p", patient_id), asked.query, table)
+    condition = add_level(add_status(of_patient("p", patient_id), asked.query, table), asked.query, table)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {asked.answered('p')}, p.entry_uuid, p.patient_id, p.facility_code FROM {table.name} p"  # noqa: S608

@@ -11,6 +11,7 @@ from apps.xds.stored_queries.selection import (
     SETS,
     Condition,
     Table,
+    add_level,
     add_status,
     of_patient,
     of_patients,
@@ -66,6 +67,7 @@ def patients_meeting(query: StoredQuery, table: Table) -> tuple[str, ...]:
 
 def selected(asked: Asked, table: Table, condition: Condition) -> list[Row]:
     """The objects of one kind that meet a condition, as far as the permit shows them."""
+    add_level(condition, asked.query, table)
     of_entries = table.prefix == ENTRIES.prefix
     return entries(asked, condition, table) if of_entries else packages(asked, table, condition)
 

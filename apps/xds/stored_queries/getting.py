@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import connection
 
+from apps.xds.models import Status
 from apps.xds.shards import in_shards, marks, shards_of, shards_of_patients
 from apps.xds.stored_queries.finding import selected
 from apps.xds.stored_queries.selection import (
@@ -17,6 +18,7 @@ from apps.xds.stored_queries.selection import (
     TARGETS,
     Condition,
     Table,
+    add_level,
     named,
     numbers,
     one_of,
@@ -26,7 +28,7 @@ from apps.xds.stored_queries.selection import (
 from apps.xds.stored_queries.showing import Asked, Row, associations, entries, one_patient, result, too_many
 from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
 
-_COLUMNS = (("EntryUUID", "entry_uuid"), ("UniqueId", "unique_id"))
+_COLUMNS = (("EntryUUID", "entry_uuid"), ("UniqueId", "unique_id"), ("LogicalID", "logical_id"))
 _ASSOCIATION_STATUS = "$XDSAssociationStatus"
 
 
@@ -158,7 +160,8 @@ def _contents(asked: Asked, uuids: Iterable[str]) -> list[Row]:
     few = _few(sorted(uuids))
     if not few:
         return []
-    return entries(asked, restrict(Condition().add(*named("e", "entry_uuid", few, asked.permit)), asked.query, ENTRIES))
+    condition = Condition().add(*named("e", "entry_uuid", few, asked.permit))
+    return entries(asked, add_level(restrict(condition, asked.query, ENTRIES), asked.query, ENTRIES))
 
 
 def _ends(asked: Asked, uuids: list[str]) -> Condition:
@@ -172,9 +175,11 @@ def _touching(asked: Asked, uuids: list[str]) -> list[Row]:
 
 
 def _of_status(query: StoredQuery, condition: Condition) -> Condition:
+    """Approved associations, where the query does not ask for others."""
+    wanted = [Status.APPROVED.value]
     if _ASSOCIATION_STATUS in query.parameters:
-        condition.add(*one_of("a.status", numbers(query, _ASSOCIATION_STATUS, STATUSES)))
-    return condition
+        wanted = numbers(query, _ASSOCIATION_STATUS, STATUSES)
+    return condition.add(*one_of("a.status", wanted))
 
 
 def _memberships(asked: Asked, end: str, uuids: list[str]) -> list[Row]:

@@ -61,6 +61,11 @@ class Table:
     owner: str
     unbounded: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def whole(self) -> str:
+        """The table with all its partitions."""
+        return f"xds_{self.prefix.removeprefix('$XDS').lower()}"
+
     def of(self, patient_id: str) -> Table:
         """The same tables as far as they hold this patient: on PostgreSQL one partition of each."""
         return _in_partition(self.name, shard_key_of(patient_id))
@@ -182,6 +187,21 @@ def add_status(condition: Condition, query: StoredQuery, table: Table) -> Condit
     if name in query.parameters:
         condition.add(*one_of(f"{table.alias}.status", numbers(query, name, STATUSES)))
     return condition
+
+
+def add_level(condition: Condition, query: StoredQuery, table: Table) -> Condition:
+    """At $MetadataLevel 1, which is the default, of each entry and folder the latest version (3.18.4.1.2.3.5.1.1).
+
+    An approved one is the latest; another is unless a later one is there, of whatever patient.
+    """
+    if table.prefix == SETS.prefix or values_of(query, "$MetadataLevel") == ["2"]:
+        return condition
+    status = f"{table.prefix}Status"
+    if status in query.parameters and numbers(query, status, STATUSES) == [Status.APPROVED.value]:
+        return condition
+    alias = table.alias
+    later = f"SELECT 1 FROM {table.whole} n WHERE n.logical_id = {alias}.logical_id AND n.version > {alias}.version"  # noqa: S608
+    return condition.add(f"({alias}.status = {Status.APPROVED.value} OR NOT EXISTS ({later}))", [])
 
 
 def restrict(condition: Condition, query: StoredQuery, table: Table, *, types: bool = True) -> Condition:

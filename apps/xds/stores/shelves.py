@@ -56,7 +56,7 @@ class LocalShelf:
     def put(self, name: str, pieces: Path | Iterable[bytes], /) -> None:
         place = self.path(name)
         if not place.parent.is_dir():
-            self._kept.discard(place.parent)
+            self._kept.difference_update([each for each in list(place.parents)[:3] if not each.is_dir()])
             place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = place.parent / f".{name[:16]}.{secrets.token_hex(8)}"
         try:
@@ -69,10 +69,11 @@ class LocalShelf:
         self._keep_directory(place.parent)
 
     def _keep_directory(self, directory: Path) -> None:
-        """Make the entries of a directory's three parents durable, unless this process did so before."""
-        for parent in list(directory.parents)[:3] if directory not in self._kept else ():
-            _sync(parent)
-        self._kept.add(directory)
+        """Make it durable that a directory is there, and those above it up to the store, unless it was done before."""
+        while directory not in self._kept and directory != Path(settings.DOCUMENT_STORE):
+            _sync(directory.parent)
+            self._kept.add(directory)
+            directory = directory.parent
 
     def get(self, name: str, /) -> Path:
         return self.path(name)

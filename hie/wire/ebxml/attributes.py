@@ -42,7 +42,7 @@ class Kind(Enum):
     TIME_TO = "before"
     PATIENT_ID = "equal, a CX"
     STATUS = "equal, an availabilityStatus; values nobody knows are ignored"
-    IGNORED = "accepted and without effect"
+    LEVEL = "1: latest versions only, 2: every version (XDS Metadata Update: 3.18.4.1.2.3.5.1.1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,13 @@ def _times(prefix: str, field: str) -> tuple[Parameter, Parameter]:
 
 _ID = "entry_uuid"
 _HOME = Attribute("home_community_id", "homeCommunityId", Form.XML_ATTRIBUTE, "home", rule=values.home_community_id)
-_LOGICAL_ID = Attribute("logical_id", "logicalID", Form.XML_ATTRIBUTE, "lid", rule=values.object_id)
+
+
+def _logical_id(prefix: str) -> Attribute:
+    asked = (Parameter(f"{prefix}LogicalID", "logical_id"),)
+    return Attribute("logical_id", "logicalID", Form.XML_ATTRIBUTE, "lid", rule=values.object_id, parameters=asked)
+
+
 _VERSION = Attribute("version", "version", Form.VERSION, "versionName", rule=values.size)
 _TITLE = Attribute("title", "title", Form.NAME, rule=values.title)
 _COMMENTS = Attribute("comments", "comments", Form.DESCRIPTION)
@@ -141,7 +147,7 @@ DOCUMENT_ENTRY = Model(
     "ExtrinsicObject",
     (
         _entry_uuid(Parameter("$XDSDocumentEntryEntryUUID", _ID)),
-        _LOGICAL_ID,
+        _logical_id("$XDSDocumentEntry"),
         _HOME,
         Attribute(
             "object_type",
@@ -326,7 +332,7 @@ FOLDER = Model(
     "RegistryPackage",
     (
         _entry_uuid(Parameter("$XDSFolderEntryUUID", _ID)),
-        _LOGICAL_ID,
+        _logical_id("$XDSFolder"),
         _HOME,
         _status("$XDSFolderStatus"),
         _slot(

@@ -13,7 +13,7 @@ from hie.wire.ebxml.attributes import MODELS, Kind, Parameter
 _OTHER_PARAMETERS = (
     Parameter("$uuid", "entry_uuid"),
     Parameter("$patientId", "patient_id", Kind.PATIENT_ID),
-    Parameter("$MetadataLevel", "", Kind.IGNORED),
+    Parameter("$MetadataLevel", "", Kind.LEVEL),
     Parameter("$targetCommunityIdList", "home_community_id"),
 )
 
@@ -78,6 +78,11 @@ def _ids(prefix: str) -> tuple[str, ...]:
     return _of(prefix, "EntryUUID UniqueId")
 
 
+def _all_ids(prefix: str) -> tuple[str, ...]:
+    """The ids by which objects that have versions are got (XDS Metadata Update: 3.18.4.1.2.3.7.5, .6)."""
+    return _of(prefix, "EntryUUID UniqueId LogicalID")
+
+
 _ALL = (
     Query(
         "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d",
@@ -111,15 +116,15 @@ _ALL = (
         "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4",
         "GetDocuments",
         (),
-        many=frozenset(_ids(_ENTRY)),
-        one_of=_ids(_ENTRY),
+        many=frozenset(_all_ids(_ENTRY)),
+        one_of=_all_ids(_ENTRY),
     ),
     Query(
         "urn:uuid:5737b14c-8a1a-4539-b659-e03a34a5e1e4",
         "GetFolders",
         (),
-        many=frozenset(_ids(_FOLDER)),
-        one_of=_ids(_FOLDER),
+        many=frozenset(_all_ids(_FOLDER)),
+        one_of=_all_ids(_FOLDER),
     ),
     Query(
         "urn:uuid:a7ae438b-4bc2-4642-93e9-be891f7bb155",

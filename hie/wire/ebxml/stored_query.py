@@ -48,7 +48,7 @@ _ELSEWHERE = {
 }
 _RETURN_TYPES = {"LeafClass": True, "ObjectRef": False}
 _TIMES = frozenset((Kind.TIME_FROM, Kind.TIME_TO))
-_BARE = _TIMES | {Kind.IGNORED}
+_BARE = _TIMES | {Kind.LEVEL}
 _MAX_VALUE = 256
 # Longer lists in one Value have been seen, though the schema ends at 256; this is where patience ends.
 _MOST_READ = 64 * 1024
@@ -237,7 +237,7 @@ def _check_alternatives(query: Query, parameters: dict[str, tuple[tuple[str, ...
     given = [name for name in query.one_of if name in parameters]
     names = " or ".join(query.one_of or query.at_least_one_of)
     if len(given) > 1:
-        detail = f"{query.name} takes {names}, not both."
+        detail = f"{query.name} takes one of {names}."
         yield Finding(Reason.QUERY_PARAMETER_NUMBER, detail, given[1])
     elif query.one_of and not given:
         yield Finding(Reason.QUERY_PARAMETER_MISSING, f"{query.name} needs {names}.", query.one_of[0])
@@ -256,6 +256,8 @@ def _spelling(parameter: Parameter, value: str) -> str:
         return cx(value)
     if parameter.kind in _TIMES:
         return dtm(value)
+    if parameter.kind is Kind.LEVEL:
+        return "" if value in ("1", "2") else "has to be 1 or 2"
     return "" if value else "has to have a value between its quotes"
 
 

@@ -13,7 +13,7 @@ import pytest
 from apps.ssmix import queries
 from apps.ssmix.models import Directory, Scan, StorageRoot, StoredFile
 from apps.ssmix.services import Progress, ahead, scan, scanning
-from apps.xds.models import Association, DocumentEntry, SubmissionSet
+from apps.xds.models import Association, DocumentEntry, MappedId, SubmissionSet
 from tests.apps.ssmix.storage import Storage, message
 
 PATIENTS = [f"00000{number}0001" for number in range(1, 7)]
@@ -81,7 +81,7 @@ def test_helpers_change_nothing(full_storage: Storage, root: StorageRoot, monkey
     scan(root, told.append)
     alone = outcome()
     assert (told[-1].discovered, told[-1].settled) == (30, 30)
-    for model in (StoredFile, Directory, Association, SubmissionSet, DocumentEntry):
+    for model in (StoredFile, Directory, Association, SubmissionSet, DocumentEntry, MappedId):
         model._default_manager.all().delete()
     monkeypatch.setattr(ahead, "FILES_FROM", 1)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})

@@ -278,7 +278,7 @@ def test_a_chart_number_of_another_facility_is_refused(patient: str, monkeypatch
 def test_one_submission_takes_few_statements(patient: str, django_assert_max_num_queries: Any) -> None:
     each = submission(patient, *(entry(patient) for _ in range(20)))
     repositories_here()  # who the members are is remembered between messages
-    with django_assert_max_num_queries(13):
+    with django_assert_max_num_queries(14):
         register(each, facility_code=FACILITY)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from apps.network.models import Facility
 from apps.xds import models, repository, stores
 from apps.xds.services import register, registration, submit
 from apps.xds.services.checking import check_documents
+from apps.xds.stores import shelves
+from apps.xds.stores.shelves import LocalShelf
 from hie.values.access import Access, Rule
 from hie.values.documents import DocumentRequest, RetrieveRequest, RetrieveResult, Submission
 from hie.values.errors import ExchangeError, Reason
@@ -106,6 +109,24 @@ def test_content_is_durable_before_it_is_registered(
     submit(provided(patient, tmp_path, b"abc"), facility_code=FACILITY)
     assert steps[:3] == ["sync", "rename", "sync"]
     assert steps[-1] == "register"
+
+
+def test_what_is_synced_for_a_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file and its directory each time; the directories above once, and again where they were made anew."""
+    content, synced = spooled(tmp_path, b"abc"), []
+    sync, shelf = shelves._sync, LocalShelf("sha256")
+    monkeypatch.setattr(shelves, "_sync", lambda path: (synced.append(path), sync(path)))
+    shelf.put(content.sha256, content.path)
+    place = shelf.path(content.sha256)
+    first, above = synced.copy(), [place.parents[1], place.parents[2], place.parents[3]]
+    assert first[1:] == [place.parent, *above]
+    synced.clear()
+    shelf.put(content.sha256, content.path)
+    assert synced[1:] == [place.parent]
+    shutil.rmtree(place.parents[1])
+    synced.clear()
+    shelf.put(content.sha256, content.path)
+    assert synced[1:] == [place.parent, *above[:2]]
 
 
 def test_unknown_and_withheld_documents_are_answered_alike(patient: str, tmp_path: Path, settings: Any) -> None:

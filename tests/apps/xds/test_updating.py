@@ -10,7 +10,7 @@ import pytest
 from apps.xds import models
 from apps.xds.models import Status
 from apps.xds.services import register, update
-from apps.xds.stored_queries import answer
+from apps.xds.stored_queries import answer, patients_of
 from hie.values.codes import Code
 from hie.values.documents import (
     APND,
@@ -22,6 +22,7 @@ from hie.values.documents import (
     DocumentEntry,
     Folder,
     MetadataUpdate,
+    StoredQuery,
     UpdateOperation,
 )
 from hie.values.errors import ExchangeError, Reason
@@ -35,12 +36,13 @@ from tests.apps.xds.samples import (
     cx,
     find,
     folder,
+    get_all,
     known_patient,
     permit,
     submission,
     submission_set,
 )
-from tests.apps.xds.test_all_stored_queries import Kept, keep
+from tests.apps.xds.test_all_stored_queries import Kept, keep, named
 from tests.wire.ebxml.messages import sent
 
 pytestmark = pytest.mark.django_db
@@ -228,3 +230,57 @@ def test_folders_that_are_registered_keep_their_unique_id(patient: str) -> None:
     with pytest.raises(ExchangeError) as refusal:
         register(submission(patient, folders=(folder(patient, unique_id=taken),)), facility_code=FACILITY)
     assert refusal.value.reason is Reason.DUPLICATE_ID_IN_REGISTRY
+
+
+BOTH = [APPROVED, DEPRECATED]
+
+
+def with_level(query: StoredQuery, level: dict[str, str]) -> StoredQuery:
+    return replace(query, parameters={**query.parameters, **{f"${name}": ((each,),) for name, each in level.items()}})
+
+
+def test_a_consumer_of_level_1_sees_the_latest_versions(patient: str) -> None:
+    """XDS Metadata Update: 3.18.4.1.2.3.5.1.1; level 1 is what a query asks that does not name one."""
+    kept = keep(patient)
+    update(asked(patient, version(read(kept.first)), version(read(kept.folder))), facility_code=FACILITY)
+    row, shelf = (each.objects.get(version=2) for each in (models.DocumentEntry, models.Folder))
+    allowed = permit(patient)
+    for level, entries, folders in (
+        ({}, {row.entry_uuid, kept.second}, {shelf.entry_uuid}),
+        ({"MetadataLevel": "1"}, {row.entry_uuid, kept.second}, {shelf.entry_uuid}),
+        (
+            {"MetadataLevel": "2"},
+            {row.entry_uuid, kept.second, kept.first},
+            {shelf.entry_uuid, kept.folder},
+        ),
+    ):
+        assert set(answer(with_level(find(patient, status=BOTH), level), allowed).object_refs) == entries
+        of_folders = {"XDSFolderPatientId": cx(patient), "XDSFolderStatus": BOTH, **level}
+        assert set(answer(named("FindFolders", **of_folders), allowed).object_refs) == folders
+        every = answer(get_all(patient, status=BOTH, **level), allowed).object_refs
+        assert {kept.first, kept.folder} & set(every) == (entries | folders) & {kept.first, kept.folder}
+        old = answer(named("GetDocuments", XDSDocumentEntryEntryUUID=[kept.first], **level), allowed)
+        assert set(old.object_refs) == entries & {kept.first}
+
+
+def test_every_version_has_the_logical_id(patient: str) -> None:
+    kept = keep(patient)
+    update(asked(patient, version(read(kept.first)), version(read(kept.folder))), facility_code=FACILITY)
+    for name, kind, first, model in (
+        ("GetDocuments", "DocumentEntry", kept.first, models.DocumentEntry),
+        ("GetFolders", "Folder", kept.folder, models.Folder),
+    ):
+        wanted = named(name, MetadataLevel="2", **{f"XDS{kind}LogicalID": [first]})
+        latest = model._default_manager.get(version=2).entry_uuid
+        assert patients_of(wanted) == (patient,)
+        assert set(answer(wanted, permit(patient)).object_refs) == {first, latest}
+        of_one = replace(wanted, parameters={**wanted.parameters, "$MetadataLevel": (("1",),)})
+        assert answer(of_one, permit(patient)).object_refs == (latest,)
+
+
+def test_associations_that_are_deprecated_are_answered_to_whom_asks_for_them(patient: str) -> None:
+    kept = keep(patient)
+    update(asked(patient, status(kept.addendum)), facility_code=FACILITY)
+    every = named("GetAssociations", uuid=[kept.second], XDSAssociationStatus=BOTH)
+    assert kept.addendum in answer(every, permit(patient)).object_refs
+    assert kept.addendum not in answer(named("GetAssociations", uuid=[kept.second]), permit(patient)).object_refs

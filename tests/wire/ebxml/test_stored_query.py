@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -330,3 +331,12 @@ def test_everything_written_is_valid() -> None:
     for result in (QueryResult(FRAGMENTS, ("urn:uuid:1",), "urn:oid:1.2.3", (ERROR, WARNING)), QueryResult()):
         assert violations(stored_query.write_response(request, result)) == []
     assert violations(stored_query.write_error(request, ExchangeError.of((ERROR,)))) == []
+
+
+@pytest.mark.parametrize(("level", "fine"), [("1", True), ("2", True), ("3", False), ("two", False)])
+def test_the_metadata_level_is_one_or_two(level: str, fine: bool) -> None:
+    asked = StoredQuery(QUERY_NAMED["GetDocuments"].query_id, {f"{ENTRY}LogicalID": (("urn:uuid:1",),)})
+    asked = replace(asked, parameters={**asked.parameters, "$MetadataLevel": ((level,),)})
+    found = stored_query.read_request(sent(stored_query.write_request(asked)))
+    assert (not found.findings) is fine
+    assert all(each.location == "$MetadataLevel" for each in found.findings)
