@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from apps.pix import matching
 from apps.pix.models import LocalIdentifier
@@ -39,7 +41,13 @@ def chart_of(row: LocalIdentifier) -> matching.Chart:
         demographics_of(row),
         current=row.status == LocalIdentifier.Status.ACTIVE,
         facility=row.facility_code,
+        past=past_insurances(row),
     )
+
+
+def past_insurances(row: LocalIdentifier) -> tuple[Insurance, ...]:
+    """What the facility told of insurances before, the latest last."""
+    return tuple(Insurance(**each["insurance"]) for each in row.past_insurances or ())
 
 
 def write_demographics(row: LocalIdentifier, told: Demographics) -> None:
@@ -62,9 +70,34 @@ def write_demographics(row: LocalIdentifier, told: Demographics) -> None:
     if told.telephones or "telephones" in cleared:
         row.telephones = list(told.telephones)
     if told.insurances or "insurances" in cleared:
-        row.insurances = [asdict(each) for each in told.insurances]
+        _change_insurances(row, [asdict(each) for each in told.insurances], timezone.localdate())
     chart = chart_of(row)
     row.kanji_key, row.kana_key = chart.kanji, chart.kana
+
+
+def _change_insurances(row: LocalIdentifier, told: list[dict[str, str]], today: date) -> None:
+    """Replace the insurances; those that are not told any more become history.
+
+    What is replaced on the day on which it was told was an error and is forgotten. What is told again is history no
+    more.
+    """
+    present = {_number_of(each) for each in told}
+    gone = [each for each in row.insurances if _number_of(each) not in present]
+    since = row.insurances_since or (timezone.localdate(row.first_seen) if row.first_seen else today)
+    past = [each for each in row.past_insurances or () if _number_of(each["insurance"]) not in present]
+    if since < today:
+        past += [{"insurance": each, "since": since.isoformat(), "until": today.isoformat()} for each in gone]
+    if gone or row.insurances_since is None or len(told) != len(row.insurances):
+        row.insurances_since = today
+    row.insurances, row.past_insurances = told, past[-LONGEST_HISTORY:] or None
+
+
+LONGEST_HISTORY = 50  # insurances that one facility told of one patient
+
+
+def _number_of(insurance: dict[str, str]) -> tuple[str, ...]:
+    """Whose number it is, without its period."""
+    return tuple(insurance.get(part, "") for part in ("insurer_number", "symbol", "number", "branch"))
 
 
 def search_fields(row: LocalIdentifier) -> tuple[object, ...]:

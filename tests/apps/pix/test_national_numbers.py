@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from apps.pix import services
 from apps.pix.models import LocalIdentifier, ReviewCase
+from apps.xds.services.judging import national_numbers
 from hie.values.demographics_queries import EncounterEvent, EncounterKind, MovementAction, Visit
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
