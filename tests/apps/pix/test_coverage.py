@@ -75,8 +75,8 @@ def test_an_insurance_that_both_had_at_some_time_joins() -> None:
 
 
 def test_two_cards_of_one_person_are_found_and_go_by_themselves() -> None:
-    tell(HOSPITAL, "1", told=told(replace(OLD, **VALID)))
-    tell(CLINIC, "2", told=told(replace(NEW, **VALID)))
+    tell(HOSPITAL, "1", told=replace(told(replace(OLD, **VALID)), telephones=("090-1234-5678",)))
+    tell(CLINIC, "2", told=replace(told(replace(NEW, **VALID)), telephones=("090-1234-5678",)))
     assert row("1").person_id == row("2").person_id
     assert tasks.look_for_coverage_conflicts() == 1
     assert coverage.look() == 1
