@@ -122,6 +122,7 @@ SCHEDULE: dict[str, tuple[str, int]] = {
     "scan storages": ("apps.ssmix.tasks.scan_due_storages", 5),
     "send notifications": ("apps.pix.tasks.send_notifications", 5),
     "try and adopt matching rules": ("apps.pix.tasks.carry_out_rules_runs", 5),
+    "look at insurances": ("apps.pix.tasks.look_for_coverage_conflicts", 86400),
     "forget old feeds": ("apps.pix.tasks.forget_old_messages", 86400),
 }
 CELERY_BROKER_URL = BROKER_URL

@@ -89,7 +89,9 @@ class LocalIdentifier(models.Model):
     """One chart number of one facility and what the facility says of its patient.
 
     addresses, telephones, insurances: as ``hie.values.people`` has them, written as JSON. kanji_key and kana_key:
-    the names as matching compares them. A chart merged into another keeps its row; its number is not free again.
+    the names as matching compares them. past_insurances: ``[{"insurance": …, "since": date, "until": date}]``, what the
+    facility told before (ISO 8601, until what day); null where it never told another. A chart merged into another keeps
+    its row; its number is not free again.
     """
 
     class Status(models.TextChoices):
@@ -122,6 +124,8 @@ class LocalIdentifier(models.Model):
     addresses = models.JSONField(_("addresses"), default=list, blank=True)
     telephones = models.JSONField(_("telephones"), default=list, blank=True)
     insurances = models.JSONField(_("insurances"), default=list, blank=True)
+    insurances_since = models.DateField(_("insurances told since"), null=True, blank=True)
+    past_insurances = models.JSONField(_("insurances told before"), null=True, blank=True)
     death_time = models.CharField(_("time of death"), max_length=26, blank=True)
     kanji_key = models.CharField(max_length=240, blank=True, editable=False)
     kana_key = models.CharField(max_length=240, blank=True, editable=False)
@@ -433,6 +437,31 @@ class PatientLoad(models.Model):
 
     def __str__(self) -> str:
         return f"{self.facility_code} {self.position}"
+
+
+class CoverageFinding(models.Model):
+    """Two charts whose insurances cannot both be right, for an administrator to look at (``services.coverage``)."""
+
+    class Kind(models.TextChoices):
+        TWO_CARDS = "two cards", _("one person, two insurances at one time")
+        ONE_CARD = "one card", _("one insured person's number, two persons")
+
+    kind = models.CharField(_("finding"), max_length=10, choices=Kind.choices)
+    first = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+")
+    second = models.ForeignKey(LocalIdentifier, on_delete=models.PROTECT, related_name="+")
+    found_at = models.DateTimeField(_("found"))
+    gone_at = models.DateTimeField(_("gone"), null=True, blank=True)
+    settled_by = models.CharField(_("settled by"), max_length=150, blank=True)
+    settled_at = models.DateTimeField(_("settled"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("insurance finding")
+        verbose_name_plural = _("insurance findings")
+        constraints = (models.UniqueConstraint(name="pix_coverage_once", fields=("kind", "first", "second")),)
+        indexes = (models.Index(name="pix_coverage_open", fields=("gone_at", "settled_at", "found_at")),)
+
+    def __str__(self) -> str:
+        return str(self.pk)
 
 
 class FeedMessage(models.Model):

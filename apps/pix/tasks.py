@@ -8,7 +8,7 @@ from celery import shared_task
 from django.db import connections
 
 from apps.pix import services
-from apps.pix.services import trials
+from apps.pix.services import coverage, trials
 
 
 @shared_task
@@ -40,3 +40,9 @@ def _carry_out_runs() -> None:
         trials.carry_out()
     finally:
         connections.close_all()
+
+
+@shared_task
+def look_for_coverage_conflicts() -> int:
+    """Insurances that cannot both be right (``services.coverage``); returns how many findings wait."""
+    return coverage.look()

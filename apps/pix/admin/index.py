@@ -25,8 +25,10 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix import matching, outbox, services
+from apps.pix.admin.words import refuse_national_number
 from apps.pix.models import (
     Assertion,
+    CoverageFinding,
     Encounter,
     LinkEvent,
     LocalIdentifier,
@@ -35,6 +37,7 @@ from apps.pix.models import (
     Person,
     Subscription,
 )
+from apps.pix.services import coverage
 from hie.exchange.audit import READ
 from hie.values.access import Subject
 from hie.values.identifiers import AssigningAuthority, Identifier, masked
@@ -102,7 +105,9 @@ class ChartsOfPerson(ReadOnly, TabularInline):
 class ReasonForm(forms.Form):
     """Why somebody decides as they do; kept with what comes of it for ever."""
 
-    reason = forms.CharField(label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
+    reason = forms.CharField(
+        label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget, validators=[refuse_national_number]
+    )
 
 
 @admin.register(Person)
@@ -257,8 +262,8 @@ class LocalIdentifierAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     list_display = ("value", "facility", "kanji", "kana", "birth_date", "sex", "status", "person_handle", "last_seen")
     list_filter = ("facility_code", "status", "sex", ("last_seen", RangeDateFilter))
     list_select_related = ("person", "merged_into")
-    exclude = ("person",)
-    readonly_fields = ("person_handle",)
+    exclude = ("person", "past_insurances")
+    readonly_fields = ("person_handle", "insurance_history")
     ordering = ("-last_seen",)
     list_per_page = 50
 
@@ -278,9 +283,81 @@ class LocalIdentifierAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     def kana(self, row: LocalIdentifier) -> str:
         return _kana(row)
 
+    @display(description=_("insurances told before"))
+    def insurance_history(self, row: LocalIdentifier) -> SafeString:
+        past = row.past_insurances or ()
+        return _lines(f"{each['since']} – {each['until']}: {_insurance(each['insurance'])}" for each in past)
+
     @display(description=_("person"))
     def person_handle(self, row: LocalIdentifier) -> str:
         return masked(row.person.regional_id)
+
+
+class UnsettledFilter(admin.SimpleListFilter):
+    """What nobody has looked at is shown unless something else is asked for."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("settled", _("settled")), ("gone", _("gone")), ("all", _("all"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CoverageFinding]) -> QuerySet[CoverageFinding]:
+        found = {
+            "settled": Q(settled_at__isnull=False, gone_at=None),
+            "gone": Q(gone_at__isnull=False),
+            "all": Q(),
+        }.get(self.value() or "", Q(gone_at=None, settled_at=None))
+        return queryset.filter(found)
+
+
+@admin.register(CoverageFinding)
+class CoverageFindingAdmin(ReadOnly, AuditedAdmin):
+    """Insurances that cannot both be right: two cards of one person, one card of two."""
+
+    list_display = ("found_at", "kind", "one", "other", "settled_by")
+    list_filter = (UnsettledFilter, "kind", "first__facility_code", ("found_at", RangeDateFilter))
+    list_select_related = ("first__person", "second__person")
+    search_fields = ("=first__value", "=second__value")
+    search_help_text = _("Chart number")
+    fields = ("kind", "one", "one_insurances", "other", "other_insurances", "found_at", "settled_by", "settled_at")
+    readonly_fields = fields
+    ordering = ("-found_at",)
+    actions = ("settle",)
+    list_per_page = 50
+
+    def subjects_of(self, row: CoverageFinding) -> Iterable[Subject]:
+        return (_subject(row.first.person.regional_id), _subject(row.second.person.regional_id))
+
+    def has_settle_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("pix.change_coveragefinding")
+
+    @admin.action(description=_("Looked at and settled"), permissions=["settle"])
+    def settle(self, request: HttpRequest, queryset: QuerySet[CoverageFinding]) -> None:
+        coverage.settle(list(queryset.values_list("pk", flat=True)), by=request.user.get_username())
+        messages.success(request, _("They are taken off the list."))
+
+    @display(description=_("one record"))
+    def one(self, row: CoverageFinding) -> str:
+        return _short(row.first)
+
+    @display(description=_("the other"))
+    def other(self, row: CoverageFinding) -> str:
+        return _short(row.second)
+
+    @display(description=_("insurances"))
+    def one_insurances(self, row: CoverageFinding) -> SafeString:
+        return _lines(_insurance(each) for each in row.first.insurances)
+
+    @display(description=_("insurances"))
+    def other_insurances(self, row: CoverageFinding) -> SafeString:
+        return _lines(_insurance(each) for each in row.second.insurances)
+
+
+def _insurance(stated: dict[str, str]) -> str:
+    number = " ".join(filter(None, (stated.get(each) for each in ("insurer_number", "symbol", "number", "branch"))))
+    period = "–".join((stated.get("valid_from", ""), stated.get("valid_to", "")))
+    return f"{number} ({period})" if period != "–" else number
 
 
 @admin.register(LinkEvent)

@@ -23,7 +23,7 @@ from apps.pix.matching.normalisation import (
     latin_key,
     telephone_key,
 )
-from hie.values.people import Demographics, NameParts, PersonName
+from hie.values.people import Demographics, Insurance, NameParts, PersonName
 
 
 class Name(NamedTuple):
@@ -114,15 +114,24 @@ class Chart:
     facility: str = ""
 
 
-def read_chart(chart_id: int, demographics: Demographics, *, current: bool = True, facility: str = "") -> Chart:
+def read_chart(
+    chart_id: int,
+    demographics: Demographics,
+    *,
+    current: bool = True,
+    facility: str = "",
+    past: tuple[Insurance, ...] = (),
+) -> Chart:
     """What matching compares of a facility's statement about one patient.
 
-    facility: any stable name of who says it; two charts of one facility are less often one human.
+    facility: any stable name of who says it; two charts of one facility are less often one human. past: insurances
+    that it told before; an insurer's numbers change, and whom they belonged to does not.
     """
+    insurances = demographics.insurances + past
     ideographic, phonetic = demographics.name.ideographic, demographics.name.phonetic
     kanji, kana = _name(ideographic, kanji_key), _name(phonetic, kana_key)
     names_kanji, names_kana, names_latin = names_of(demographics.name)
-    coverages = tuple(dict.fromkeys(parts for each in demographics.insurances if (parts := insurance_parts(each))))
+    coverages = tuple(dict.fromkeys(parts for each in insurances if (parts := insurance_parts(each))))
     return Chart(
         id=chart_id,
         kanji=kanji_key(ideographic.family + ideographic.given),
@@ -131,7 +140,7 @@ def read_chart(chart_id: int, demographics: Demographics, *, current: bool = Tru
         kana_given=kana.given,
         birth_date=birth_day(demographics.birth_date),
         sex=demographics.sex if demographics.sex in ("M", "F", "O") else "",
-        insurances=frozenset(key for key in map(insurance_key, demographics.insurances) if key),
+        insurances=frozenset(key for key in map(insurance_key, insurances) if key),
         current=current,
         names_kanji=names_kanji,
         names_kana=names_kana,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connection
+from django.utils import timezone
 
 from apps.pix import matching
 from apps.pix.matching import Chart
@@ -36,18 +37,13 @@ CONTENT = (
     "kanji_key",
     "kana_key",
 )
-_JSON = ("addresses", "telephones", "insurances")
-# What matching and its services read of a row; the times are read where they are asked for.
-_READ = (
-    "id",
-    "authority_oid",
-    "value",
-    "type_code",
-    "facility_code",
-    "person_id",
-    "status",
-    "merged_into_id",
-    *CONTENT,
+# What it told before; a new chart has none.
+HISTORY = ("insurances_since", "past_insurances")
+_JSON = ("addresses", "telephones", "insurances", "past_insurances")
+# What matching and its services read of a row, in the order of its columns; its times are read where asked for.
+_KEYS = ("id", "authority_oid", "value", "type_code", "facility_code", "person_id", "status", "merged_into_id")
+_READ = tuple(
+    each.attname for each in LocalIdentifier._meta.concrete_fields if each.attname in {*_KEYS, *CONTENT, *HISTORY}
 )
 _SELECT = f"SELECT {', '.join(_READ)} FROM pix_localidentifier WHERE "  # noqa: S608 - constants
 _FIND = (
@@ -65,12 +61,15 @@ def read_charts(ids: Collection[int]) -> dict[int, Chart]:
     """What matching compares of the charts with these ids, where nothing else of their rows is asked for."""
     if not ids:
         return {}
-    sql = f"SELECT id, status, facility_code, {', '.join(CONTENT[:12])} FROM pix_localidentifier WHERE {listed('id')}"  # noqa: S608 - constants
+    columns = ", ".join((*CONTENT[:12], "past_insurances"))
+    sql = f"SELECT id, status, facility_code, {columns} FROM pix_localidentifier WHERE {listed('id')}"  # noqa: S608 - constants
     return {values[0]: _chart(*values) for values in fetch(sql, [numbers(ids)])}
 
 
 def _chart(chart_id: int, status: str, facility_code: str, *content: Any) -> Chart:
-    addresses, telephones, insurances = (json.loads(each) if isinstance(each, str) else each for each in content[8:11])
+    addresses, telephones, insurances, past = (
+        json.loads(each) if isinstance(each, str) else each for each in (*content[8:11], content[12])
+    )
     told = Demographics(
         PersonName(NameParts(*content[0:2]), NameParts(*content[2:4]), NameParts(*content[4:6])),
         content[6],
@@ -80,7 +79,7 @@ def _chart(chart_id: int, status: str, facility_code: str, *content: Any) -> Cha
         tuple(Insurance(**each) for each in insurances),
     )
     current = status == LocalIdentifier.Status.ACTIVE
-    return matching.read_chart(chart_id, told, current=current, facility=facility_code)
+    return matching.read_chart(chart_id, told, current=current, facility=facility_code, past=_past(past))
 
 
 def find_row(authority_oid: str, value: str) -> tuple[LocalIdentifier, str] | None:
@@ -137,7 +136,17 @@ def chart_of(row: LocalIdentifier) -> matching.Chart:
         demographics_of(row),
         current=row.status == LocalIdentifier.Status.ACTIVE,
         facility=row.facility_code,
+        past=past_insurances(row),
     )
+
+
+def past_insurances(row: LocalIdentifier) -> tuple[Insurance, ...]:
+    """What the facility told of insurances before, the latest last."""
+    return _past(row.past_insurances)
+
+
+def _past(told: list[dict[str, Any]] | None) -> tuple[Insurance, ...]:
+    return tuple(Insurance(**each["insurance"]) for each in told or ())
 
 
 def write_demographics(row: LocalIdentifier, told: Demographics) -> None:
@@ -160,7 +169,7 @@ def write_demographics(row: LocalIdentifier, told: Demographics) -> None:
     if told.telephones or "telephones" in cleared:
         row.telephones = list(told.telephones)
     if told.insurances or "insurances" in cleared:
-        row.insurances = [_as_dict(each, _INSURANCE) for each in told.insurances]
+        _change_insurances(row, [_as_dict(each, _INSURANCE) for each in told.insurances], timezone.localdate())
     ideographic, phonetic = row.ideographic_family + row.ideographic_given, row.phonetic_family + row.phonetic_given
     row.kanji_key, row.kana_key = matching.kanji_key(ideographic), matching.kana_key(phonetic)
 
@@ -208,13 +217,16 @@ def content_now(row: LocalIdentifier) -> tuple[Any, ...]:
 
 
 _UPDATE = (
-    f"UPDATE pix_localidentifier SET {', '.join(f'{name} = %s' for name in CONTENT)}, last_seen = %s WHERE id = %s"  # noqa: S608 - constants
+    f"UPDATE pix_localidentifier SET {', '.join(f'{name} = %s' for name in (*CONTENT, *HISTORY))}, last_seen = %s"  # noqa: S608 - constants
+    " WHERE id = %s"
 )
 
 
 def write_content(row: LocalIdentifier) -> None:
     """Save what a facility says, and when it said so. The person is left alone: others may move the chart just now."""
-    values = [_json(value) if isinstance(value, list) else value for value in content_now(row)]
+    since = connection.ops.adapt_datefield_value(row.insurances_since)
+    written = (*content_now(row), since, row.past_insurances)
+    values = [_json(value) if isinstance(value, list) else value for value in written]
     execute(_UPDATE, [*values, adapted(row.last_seen), row.pk])
 
 
@@ -228,6 +240,31 @@ def write_seen(charts: Collection[int], at: Any) -> None:
 def adapted(moment: datetime) -> Any:
     """A time as the driver takes it."""
     return connection.ops.adapt_datetimefield_value(moment)
+
+
+def _change_insurances(row: LocalIdentifier, told: list[dict[str, str]], today: date) -> None:
+    """Replace the insurances; those that are not told any more become history.
+
+    What is replaced on the day on which it was told was an error and is forgotten. What is told again is history no
+    more.
+    """
+    present = {_number_of(each) for each in told}
+    gone = [each for each in row.insurances if _number_of(each) not in present]
+    since = row.insurances_since or (timezone.localdate(row.first_seen) if row.first_seen else today)
+    past = [each for each in row.past_insurances or () if _number_of(each["insurance"]) not in present]
+    if since < today:
+        past += [{"insurance": each, "since": since.isoformat(), "until": today.isoformat()} for each in gone]
+    if gone or len(told) != len(row.insurances):
+        row.insurances_since = today
+    row.insurances, row.past_insurances = told, past[-LONGEST_HISTORY:] or None
+
+
+LONGEST_HISTORY = 50  # insurances that one facility told of one patient
+
+
+def _number_of(insurance: dict[str, str]) -> tuple[str, ...]:
+    """Whose number it is, without its period."""
+    return tuple(insurance.get(part, "") for part in ("insurer_number", "symbol", "number", "branch"))
 
 
 def search_fields(row: LocalIdentifier) -> tuple[object, ...]:

@@ -125,7 +125,12 @@ def _is_stranger(identifier: Identifier) -> bool:
 
 def _refuse_national_numbers(feed: PatientFeed) -> list[str]:
     """Refuse a message that carries My Number or a resident record code; warn where one is only possible."""
-    found = [each for each in map(_suspect, _texts(feed)) if each is not None]
+    return refuse_national_numbers(_texts(feed))
+
+
+def refuse_national_numbers(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """The same for any (field, text) of a message: warnings, or ExchangeError NATIONAL_NUMBER."""
+    found = [each for each in map(_suspect, texts) if each is not None]
     for each in found:
         if each.refused:
             raise ExchangeError(
@@ -153,3 +158,6 @@ def _texts(feed: PatientFeed) -> Iterable[tuple[str, str]]:
         yield "address", " ".join((address.prefecture, address.city, address.street, address.text))
     for telephone in told.telephones:
         yield "telephone", telephone
+    for insurance in told.insurances:
+        for number in (insurance.insurer_number, insurance.symbol, insurance.number):
+            yield "insurance", number

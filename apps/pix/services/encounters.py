@@ -11,6 +11,7 @@ number and account is nothing but that.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +24,7 @@ from apps.pix.queries.cross_references import find_authority
 from apps.pix.queries.people import authority_text
 from apps.pix.queries.spelling import spelled
 from apps.pix.services import feeding
+from apps.pix.services.checking import refuse_national_numbers
 from apps.pix.services.visits import ROLES, write_visit
 from hie.values.demographics_queries import EncounterEvent, EncounterKind, MovementAction, Visit
 from hie.values.errors import ExchangeError, Reason
@@ -73,6 +75,7 @@ def tell_encounter(event: EncounterEvent, facility_code: str, *, sender: str = "
     Raises ExchangeError: as ``services.feed``; DUPLICATE_KEY at ``visit`` for an admission while another is open;
     UNKNOWN_KEY at ``movement`` for a historic movement that is not known.
     """
+    refuse_national_numbers(_numbers(event))
     with transaction.atomic():
         if event.kind in (EncounterKind.MERGE_PATIENTS, EncounterKind.MOVE_ACCOUNT):
             return _move(event, facility_code, sender)
@@ -88,6 +91,13 @@ def tell_encounter(event: EncounterEvent, facility_code: str, *, sender: str = "
         elif row is not None and (event.visit.visit_number or event.account):
             warnings = _insert(row, event, facility_code)
         return replace(outcome, warnings=outcome.warnings + warnings)
+
+
+def _numbers(event: EncounterEvent) -> Iterator[tuple[str, str]]:
+    """(field, number) of a stay in which a national number could hide."""
+    for number in (event.account, event.visit.visit_number, event.visit.preadmit_number):
+        if number is not None:
+            yield f"visit {number.type_code} {number.assigning_authority.namespace}", number.value
 
 
 # --- who it is about

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from apps.ids.rules import detect_national_number
 from apps.network.queries import facility_of_authority
 from apps.pix.queries import regional_id_of
 from apps.xds.services.relationships import Known
@@ -158,6 +159,21 @@ def foreign_sources(submission: Submission, facility_code: str) -> list[Finding]
         if owner is not None and owner.code != facility_code:
             sentence = "sourcePatientId is a chart number of another facility; give the one of your own."
             findings.append(Finding(Reason.METADATA, sentence, f"{entry.entry_uuid}: sourcePatientId"))
+    return findings
+
+
+def national_numbers(submission: Submission) -> list[Finding]:
+    """My Numbers and resident codes in what a submission says of patients; their digits are not repeated."""
+    findings = []
+    for entry in submission.document_entries:
+        texts = [("sourcePatientId", "identifier", Identifier.from_cx(entry.source_patient_id).value)]
+        texts += [("sourcePatientInfo", "identifier", each) for each in entry.source_patient_info]
+        texts += [("title", "title", entry.title), ("comments", "comments", entry.comments)]
+        for name, field, text in texts:
+            suspect = detect_national_number(text, field)
+            if suspect is not None and suspect.refused:
+                sentence = f"{name} carries a number that looks like a {suspect.kind}, which medicine must not keep."
+                findings.append(Finding(Reason.NATIONAL_NUMBER, sentence, f"{entry.entry_uuid}: {name}"))
     return findings
 
 

@@ -29,6 +29,7 @@ from apps.xds.services.judging import (
     final_ids,
     foreign_sources,
     named_unique_ids,
+    national_numbers,
     objects_of,
     patient_of_submission,
     registered_ids,
@@ -166,7 +167,7 @@ def register_prepared(
         findings.append(Finding(Reason.UNKNOWN_PATIENT, UNKNOWN_PATIENT, "patientId"))
     known = relationships.known_objects(submission)
     findings += duplicates(submission, registered, known)
-    findings += foreign_sources(submission, facility_code)
+    findings += foreign_sources(submission, facility_code) + national_numbers(submission)
     findings += code_sets.findings(objects_of(submission))
     places = _places(submission, contents, registered, facility_code, findings)
     findings += relationships.findings(submission, known, patient_id, facility_code)

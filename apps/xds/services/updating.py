@@ -26,6 +26,7 @@ from apps.xds.services.judging import (
     errors_of,
     final_ids,
     foreign_sources,
+    national_numbers,
     objects_of,
     patient_of_submission,
     registered_ids,
@@ -85,7 +86,7 @@ def update(update: MetadataUpdate, *, facility_code: str) -> RegistryResult:
     findings = [*update.findings, *work.findings()]
     only_set = replace(submission, document_entries=(), folders=(), associations=())
     findings += duplicates(only_set, registered, work.known)
-    findings += foreign_sources(submission, facility_code)
+    findings += foreign_sources(submission, facility_code) + national_numbers(submission)
     findings += code_sets.findings(objects_of(submission))
     if errors_of(findings):
         raise ExchangeError.of(errors_of(findings))
