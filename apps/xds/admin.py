@@ -6,22 +6,28 @@ point or a range of an index however large the registry is.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from apps.atna.admin import AuditedAdmin
 from apps.network.queries import facilities, facility
@@ -38,8 +44,11 @@ from apps.xds.models import (
     Subscription,
     shard_key_of,
 )
+from apps.xds.queries.figures import Figures, figures
+from apps.xds.queries.picture import COLUMNS, HEIGHT, WIDTH, Box, Picture, of_patient, of_submission, patients_of
 from apps.xds.rules import subjects_of_patients
 from apps.xds.services import dump_codes, load_codes
+from hie.exchange.audit import READ
 from hie.values.access import Subject
 from hie.values.documents import DocumentEntry as Entry
 from hie.values.errors import ExchangeError
@@ -48,10 +57,30 @@ from hie.values.times import JST, read_dtm
 from hie.wire.ebxml.fragments import read_fragment
 
 
+class ReasonForm(forms.Form):
+    """Why an administrator looks."""
+
+    reason = forms.CharField(label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
+
+
+class PeriodForm(forms.Form):
+    """The days that figures are of, both included."""
+
+    first = forms.DateField(label=_("from"), widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}))
+    last = forms.DateField(label=_("until"), widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}))
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("first") and cleaned.get("last") and cleaned["first"] > cleaned["last"]:
+            raise forms.ValidationError(_("The first day has to be before the last one."))
+        return cleaned
+
+
 class RegistryAdmin(AuditedAdmin):
     """What the screens of all registry objects share."""
 
     actions = None
+    actions_detail: Any = ("picture",)
     list_filter: Any = ("status",)
     list_per_page = 50
     show_full_result_count = False
@@ -77,6 +106,29 @@ class RegistryAdmin(AuditedAdmin):
             found |= Q(unique_id=text)
         return queryset.filter(found), False
 
+    @action(description=_("Patient's documents"), url_path="picture", icon="schema", permissions=["view"])
+    def picture(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Everything of the patient (of a submission set: of the submission), once a reason is given; recorded."""
+        row = get_object_or_404(self.model, pk=object_id)
+        form = ReasonForm(request.POST or None)
+        back = reverse(f"admin:xds_{self.opts.model_name}_change", args=[object_id])
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "form": form, "back": back}
+        context["title"] = gettext("Submission") if self.model is SubmissionSet else gettext("Patient's documents")
+        if request.method != "POST" or not form.is_valid():
+            return TemplateResponse(request, "xds/picture.html", context)
+        drawn = of_submission(row) if isinstance(row, SubmissionSet) else of_patient(row.patient_id)
+        what = f"{context['title']} ({form.cleaned_data['reason']})"
+
+        def record(_response: HttpResponse) -> None:
+            subjects = subjects_of_patients(dict.fromkeys((row.patient_id, *patients_of(drawn))))
+            self.record(request, self.read_event, READ, what, subjects, object_id=str(object_id))
+
+        context |= {"picture": drawn, "patient": masked(row.patient_id), **_shown(drawn)}
+        return cast(
+            HttpResponse,
+            self._audited(request, lambda: TemplateResponse(request, "xds/picture.html", context), record),
+        )
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -92,8 +144,41 @@ class RegistryAdmin(AuditedAdmin):
 
     @admin.display(description=_("facility"), ordering="facility_code")
     def its_facility(self, row: RegistryRow) -> str:
-        known = facility(row.facility_code)
-        return f"{known.name} ({row.facility_code})" if known else row.facility_code
+        return _facility_name(row)
+
+
+def _facility_name(row: RegistryRow) -> str:
+    known = facility(row.facility_code)
+    return f"{known.name} ({row.facility_code})" if known else row.facility_code
+
+
+_FILLS = {"submissionset": "#7c3aed", "documententry": "#0891b2", "folder": "#b45309"}
+
+
+def _shown(drawn: Picture) -> dict[str, Any]:
+    """What the page shows of a picture: boxes with their addresses and words, columns, the table of documents."""
+    boxes = [_shown_box(each) for each in drawn.boxes]
+    columns = [(capfirst(str(model._meta.verbose_name_plural)), x) for model, x in COLUMNS.items()]
+    headings = [_("title"), _("facility"), _("type code"), _("registered at"), _("version"), _("status")]
+    documents = [each for each in boxes if each["kind"] == "documententry"]
+    return {
+        "boxes": boxes, "columns": columns, "headings": headings, "documents": documents, "width": WIDTH,
+        "height": HEIGHT,
+    }  # fmt: skip
+
+
+def _shown_box(box: Box) -> dict[str, Any]:
+    state = box.row.get_status_display()
+    day = timezone.localtime(box.row.registered_at, JST).strftime("%Y-%m-%d")
+    return {
+        "x": box.x, "y": box.y, "text_x": box.x + 12, "first_y": box.y + 22, "second_y": box.y + 41,
+        "short": box.short, "title": box.title, "deprecated": box.deprecated, "row": box.row, "kind": box.kind,
+        "url": reverse(f"admin:xds_{box.kind}_change", args=[box.row.pk]),
+        "label": f"{box.row._meta.verbose_name}: {box.title}, {day}, {state}",
+        "below": f"{day} · {state}",
+        "fill": _FILLS[box.kind],
+        "facility": _facility_name(box.row),
+    }  # fmt: skip
 
 
 def _local(time: str) -> str:
@@ -102,10 +187,23 @@ def _local(time: str) -> str:
     return moment.astimezone(JST).strftime("%Y-%m-%d %H:%M") if moment else ""
 
 
+def _as_csv(counted: Figures) -> HttpResponse:
+    """UTF-8 with a byte order mark, by which spreadsheets know it. A name is never taken for a formula."""
+    response = HttpResponse("\ufeff", content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="documents-{counted.first}-{counted.last}.csv"'
+    writer = csv.writer(response)
+    writer.writerow(("by", "name", "documents"))
+    writer.writerows(
+        (what, f"'{name}" if name[:1] in "=+-@\t\r" else name, count) for what, name, count in counted.lines()
+    )
+    return response
+
+
 @admin.register(DocumentEntry)
 class DocumentEntryAdmin(RegistryAdmin):
     """Documents."""
 
+    actions_list = ("figures",)
     list_display = ("title", "patient", "its_facility", "care", "created", "type_code", "status", "registered_at")
     list_filter = ("status", "object_type")
     fieldsets = (
@@ -134,6 +232,27 @@ class DocumentEntryAdmin(RegistryAdmin):
         ),
         (_("Related objects"), {"fields": ("relations",)}),
     )
+
+    @action(description=_("Figures"), url_path="figures", icon="bar_chart", permissions=["view"])
+    def figures(self, request: HttpRequest) -> HttpResponse:
+        """Documents by facility, type and day; no patient is in it."""
+        today = timezone.localtime(timezone.now(), JST).date()
+        period = {"first": today - timedelta(days=29), "last": today}
+        form = PeriodForm(request.GET if "first" in request.GET else period)
+        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": gettext("Figures")}
+        if not form.is_valid():
+            return TemplateResponse(request, "xds/figures.html", {**context, "form": form})
+        counted = figures(form.cleaned_data["first"], form.cleaned_data["last"])
+        if request.GET.get("format") == "csv":
+            return _as_csv(counted)
+        tables = (
+            (gettext("By facility"), counted.by_facility),
+            (gettext("By type"), counted.by_type),
+            (gettext("By day"), counted.by_day),
+        )
+        return TemplateResponse(
+            request, "xds/figures.html", {**context, "form": form, "figures": counted, "tables": tables}
+        )
 
     @admin.display(description=_("care from"), ordering="service_start_time")
     def care(self, row: DocumentEntry) -> str:

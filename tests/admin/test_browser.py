@@ -16,9 +16,14 @@ import pytest
 from django.contrib.auth.models import User
 
 from apps.network.models import Facility, NodeCertificate
+from apps.network.queries import facility
 from apps.pix.models import LocalIdentifier, MatchRules, ReviewCase
 from apps.pix.services import trials, versions
+from apps.xds.models import DocumentEntry
+from apps.xds.services import register
+from hie.values.documents import APND, RPLC
 from tests.apps.pix.told import CLINIC, HOSPITAL, open_facilities, somebody, tell
+from tests.apps.xds.samples import entry, folder, known_patient, member, relation, submission
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 pytestmark = [
@@ -181,3 +186,42 @@ def test_an_administrator_tries_and_adopts_rules_and_undoes_a_link(page: Any, li
     page.goto(f"{live_server.url}/admin/pix/person/{person}/undo-link")
     assert "別人とする判断を取り消す" in page.inner_text("#part-form")
     photograph(page, "undo-link-ja")
+
+
+def test_a_patients_documents_are_a_picture(page: Any, live_server: Any) -> None:
+    open_facilities()
+    patient = known_patient()
+    stored = facility(HOSPITAL)
+    assert stored is not None
+    first, addendum, second = (
+        entry(patient, title=each, repository_unique_id=stored.repository_oid)
+        for each in ("退院時サマリー", "検体検査結果 (追記)", "退院時サマリー 改訂版")
+    )
+    case = folder(patient, title="糖尿病")
+    register(
+        submission(patient, first, folders=(case,), associations=(member(case.entry_uuid, first.entry_uuid),)),
+        facility_code=HOSPITAL,
+    )
+    known = DocumentEntry.objects.get().entry_uuid
+    added = relation(APND, addendum.entry_uuid, known)
+    register(submission(patient, addendum, associations=(added,)), facility_code=CLINIC)
+    replaces = relation(RPLC, second.entry_uuid, known)
+    register(submission(patient, second, associations=(replaces,)), facility_code=HOSPITAL)
+    row = DocumentEntry.objects.latest("id")
+    for language, word in (("ja", "患者の文書"), ("en", "Patient's documents")):
+        page.goto(f"{live_server.url}/admin/xds/documententry/{row.pk}/change/")
+        speak(page, language)
+        page.click(f"text={word}")
+        page.fill("[name=reason]", "苦情 17")
+        photograph(page, f"picture-reason-{language}")
+        page.click("form:has([name=reason]) [type=submit]")
+        page.wait_for_selector("#picture")
+        photograph(page, f"picture-{language}")
+        page.focus("#picture a >> nth=0")
+        assert page.evaluate("document.activeElement.getAttribute('aria-label')")
+        assert page.locator("#associations li").count() >= 8
+        page.goto(f"{live_server.url}/admin/xds/documententry/")
+        photograph(page, f"documents-{language}")
+        page.click("text=集計" if language == "ja" else "text=Figures")
+        page.wait_for_selector("#total")
+        photograph(page, f"figures-{language}")

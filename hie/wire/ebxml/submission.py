@@ -12,6 +12,7 @@ from hie.wire.ebxml.attributes import MODELS, PACKAGE_OF_NODE, Model
 from hie.wire.ebxml.fragments import write_fragment
 from hie.wire.ebxml.names import LCM, RIM, RS, rim
 from hie.wire.ebxml.reading import CLASSIFICATION, EXTERNAL_IDENTIFIER, read_object, uuid_of
+from hie.wire.ebxml.structure import findings_of
 from hie.wire.ebxml.values import home_community_id
 
 SUBMIT_OBJECTS_REQUEST = f"{{{LCM}}}SubmitObjectsRequest"
@@ -21,7 +22,8 @@ _MODEL_OF_TAG: dict[str, Model] = {rim(model.element): model for model in MODELS
 
 
 def read_submission(request: etree._Element) -> Submission:
-    """The submission in a SubmitObjectsRequest, without contents. ``findings`` has everything that reading found wrong.
+    """The submission in a SubmitObjectsRequest, without contents. ``findings`` has everything that reading found wrong,
+    and where that is nothing, in what it is built otherwise than ebRIM says.
 
     Raises ExchangeError where the element is no SubmitObjectsRequest with a RegistryObjectList.
     """
@@ -37,7 +39,7 @@ def read_submission(request: etree._Element) -> Submission:
         document_entries=tuple(read[DocumentEntry]),  # type: ignore[arg-type]
         folders=tuple(read[Folder]),  # type: ignore[arg-type]
         associations=tuple(read[Association]),  # type: ignore[arg-type]
-        findings=tuple(findings),
+        findings=tuple(findings or findings_of(request)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -11,9 +12,14 @@ from django.urls import reverse
 
 from apps.atna.models import AuditRecord
 from apps.xds import models
+from apps.xds.queries import picture as queries_picture
+from apps.xds.queries.figures import figures
 from apps.xds.services import register
+from hie.values.codes import Code
+from hie.values.documents import RPLC
 from hie.values.identifiers import masked
-from tests.apps.xds.samples import FACILITY, entry, folder, member, submission
+from hie.values.times import JST
+from tests.apps.xds.samples import FACILITY, entry, folder, member, relation, submission
 
 pytestmark = pytest.mark.django_db
 
@@ -64,3 +70,89 @@ def test_nothing_can_be_changed(browser: Client, registered: str, model: Any) ->
     assert browser.get(reverse(f"admin:xds_{name}_add")).status_code == 403
     assert browser.post(reverse(f"admin:xds_{name}_change", args=[row.pk]), {}).status_code == 403
     assert browser.post(reverse(f"admin:xds_{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+def picture_of(browser: Client, row: Any, reason: str = "complaint 17") -> str:
+    """The page with the picture that belongs to a row, once a reason is given."""
+    response = browser.post(reverse(f"admin:xds_{row._meta.model_name}_picture", args=[row.pk]), {"reason": reason})
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_a_patients_documents_are_drawn_for_a_reason_and_recorded(browser: Client, registered: str) -> None:
+    row = models.DocumentEntry.objects.get()
+    url = reverse("admin:xds_documententry_picture", args=[row.pk])
+    before = AuditRecord.objects.filter(patient_regional_id=registered).count()
+    assert 'id="picture"' not in browser.get(url).content.decode()
+    assert 'id="picture"' not in picture_of(browser, row, reason="")
+    assert AuditRecord.objects.filter(patient_regional_id=registered).count() == before
+    page = picture_of(browser, row)
+    assert registered not in page
+    assert masked(registered) in page
+    for each in (row, models.Folder.objects.get(), models.SubmissionSet.objects.get()):
+        assert f'href="{reverse(f"admin:xds_{each._meta.model_name}_change", args=[each.pk])}"' in page
+    assert "糖尿病 — HasMember → 所見" in page
+    assert AuditRecord.objects.filter(patient_regional_id=registered).count() == before + 1
+    assert b"complaint 17" in bytes(AuditRecord.objects.order_by("-id")[0].message)
+
+
+def test_versions_and_relations_are_named(browser: Client, registered: str) -> None:
+    old = models.DocumentEntry.objects.get()
+    new = entry(registered, title="所見 (訂正)")
+    register(
+        submission(registered, new, associations=(relation(RPLC, new.entry_uuid, old.entry_uuid),)),
+        facility_code=FACILITY,
+    )
+    page = picture_of(browser, models.SubmissionSet.objects.latest("id"))
+    assert "所見 (訂正) — RPLC → 所見" in page
+    assert "stroke-dasharray" in page
+    first = models.SubmissionSet.objects.earliest("id")
+    assert first.unique_id in picture_of(browser, models.DocumentEntry.objects.latest("id"))
+
+
+def test_what_a_document_calls_itself_is_text(browser: Client, patient: str) -> None:
+    register(submission(patient, entry(patient, title="<script>alert(1)</script>")), facility_code=FACILITY)
+    assert "<script>alert(1)" not in picture_of(browser, models.DocumentEntry.objects.get())
+
+
+def test_more_than_can_be_drawn_is_said(browser: Client, patient: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries_picture, "MOST", 2)
+    entries = [entry(patient) for _ in range(5)]
+    register(submission(patient, *entries), facility_code=FACILITY)
+    assert "3 older objects are not drawn" in picture_of(browser, models.DocumentEntry.objects.latest("id"))
+
+
+def test_who_may_not_look_sees_no_picture(registered: str) -> None:
+    clerk = User.objects.create_user("clerk", password="not-a-secret", is_staff=True)
+    client = Client()
+    client.force_login(clerk)
+    url = reverse("admin:xds_documententry_picture", args=[models.DocumentEntry.objects.get().pk])
+    assert client.post(url, {"reason": "curious"}).status_code == 403
+    assert client.get(reverse("admin:xds_documententry_figures")).status_code == 403
+
+
+def test_figures_by_facility_type_and_day(browser: Client, registered: str) -> None:
+    register(submission(registered, entry(registered, type_code=Code("=1+1", "1.2.3", "x"))), facility_code=FACILITY)
+    moment = datetime(2026, 4, 1, 23, 30, tzinfo=JST)
+    models.DocumentEntry.objects.update(registered_at=moment)
+    url = reverse("admin:xds_documententry_figures")
+    counted = figures(date(2026, 3, 31), date(2026, 4, 2))
+    assert [(each.name, each.count) for each in counted.by_day] == [
+        ("2026-03-31", 0), ("2026-04-01", 2), ("2026-04-02", 0),
+    ]  # fmt: skip
+    assert counted.total == 2
+    assert [each.count for each in counted.by_type] == [1, 1]
+    asked = {"first": "2026-04-01", "last": "2026-04-01"}
+    assert "2 documents registered" in browser.get(url, asked).content.decode()
+    assert (
+        "0 documents registered"
+        in browser.get(url, asked | {"first": "2026-03-01", "last": "2026-03-31"}).content.decode()
+    )
+    table = browser.get(url, asked | {"format": "csv"}).content.decode("utf-8-sig").splitlines()
+    assert table[0] == "by,name,documents"
+    assert {"day,2026-04-01,2", "type,'=1+1^^1.2.3,1"} <= set(table)
+    assert "before the last" in browser.get(url, {"first": "2026-04-02", "last": "2026-04-01"}).content.decode()
+
+
+def test_a_long_period_is_cut_to_a_year() -> None:
+    assert len(figures(date(2000, 1, 1), date(2026, 4, 2)).by_day) == 366

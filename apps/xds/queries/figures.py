@@ -1,0 +1,77 @@
+"""How many documents were registered: by facility, by type and by day in Japan. Counted from the index of a period."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, QuerySet
+from django.db.models.functions import TruncDate
+
+from apps.network.queries import facilities
+from apps.xds.models import DocumentEntry
+from hie.values.times import JST
+
+LONGEST = 366  # days
+_JAPAN = ZoneInfo("Asia/Tokyo")  # by its name, which databases know
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One number. share: percent of the largest of its table, for its bar."""
+
+    name: str
+    count: int
+    share: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Documents registered from the first to the last day, both included."""
+
+    first: date
+    last: date
+    by_facility: tuple[Bar, ...]
+    by_type: tuple[Bar, ...]
+    by_day: tuple[Bar, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(each.count for each in self.by_facility)
+
+    def lines(self) -> Iterator[tuple[str, str, int]]:
+        """Rows of a table: what is counted, its name, how many."""
+        for what in ("facility", "type", "day"):
+            yield from ((what, each.name, each.count) for each in getattr(self, f"by_{what}"))
+
+
+def figures(first: date, last: date) -> Figures:
+    """The figures of a period of at most ``LONGEST`` days; a longer one begins later."""
+    first = max(first, last - timedelta(days=LONGEST - 1))
+    begin = datetime.combine(first, datetime.min.time(), JST)
+    end = datetime.combine(last + timedelta(days=1), datetime.min.time(), JST)
+    rows = DocumentEntry.objects.filter(registered_at__gte=begin, registered_at__lt=end)
+    names = {each.code: f"{each.name} ({each.code})" for each in facilities()}
+    counted = dict(_counted(rows.annotate(day=TruncDate("registered_at", tzinfo=_JAPAN)), "day"))
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    return Figures(
+        first,
+        last,
+        _bars((names.get(code, code), count) for code, count in _counted(rows, "facility_code")),
+        _bars((code or "—", count) for code, count in _counted(rows, "type_code")),
+        _bars((day.isoformat(), counted.get(day, 0)) for day in days),
+    )
+
+
+def _counted(rows: QuerySet[DocumentEntry], column: str) -> list[tuple[Any, int]]:
+    """(value, how many), the most first."""
+    return list(rows.order_by().values_list(column).annotate(count=Count("id")).order_by("-count", column))
+
+
+def _bars(counted: Iterator[tuple[Any, int]]) -> tuple[Bar, ...]:
+    pairs = [(str(name), count) for name, count in counted]
+    most = max((count for _, count in pairs), default=0)
+    return tuple(Bar(name, count, round(100 * count / most) if most else 0) for name, count in pairs)
