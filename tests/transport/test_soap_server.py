@@ -329,8 +329,12 @@ def test_zeep_talks_to_the_door(door, tmp_path):
 # The real web server: gunicorn takes chunked bodies apart and keeps connections open.
 
 
+WORKER = "hie.transport.web_server.Worker"
+
+
 @pytest.fixture(scope="module")
 def gunicorn(tmp_path_factory):
+    """Our worker in gunicorn: what the servers of ``manage.py serve`` are."""
     data = tmp_path_factory.mktemp("gunicorn")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -342,7 +346,7 @@ def gunicorn(tmp_path_factory):
     }
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread"),
+            *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", WORKER),
             *("--threads", "4", "--log-level", "critical", "--no-control-socket"),
             "tests.transport.soap_peers:gunicorn_application()",
         ],
@@ -370,7 +374,7 @@ def wait_for(port: int, process: subprocess.Popen) -> None:
 
 
 def test_chunked_request(gunicorn):
-    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=60)
     raw = envelope(ADDRESSED)
     pieces = (raw[at : at + 7] for at in range(0, len(raw), 7))
     for _ in range(2):
@@ -382,7 +386,7 @@ def test_chunked_request(gunicorn):
 
 
 def test_chunked_request_above_the_limit(gunicorn):
-    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=60)
     pieces = iter([b"x" * 100_000] * 12)
     connection.request("POST", "/soap/test", body=pieces, headers=SOAP_TYPE, encode_chunked=True)
     response = connection.getresponse()
@@ -401,8 +405,21 @@ def test_chunked_request_cut_off(gunicorn):
     assert b"Sender" in answer
 
 
+def test_more_peers_than_threads_are_all_answered(gunicorn):
+    """A thread stays with a peer that it has answered only while nobody else waits for one."""
+    peers = [http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=60) for _ in range(9)]
+    for _ in range(3):
+        for peer in peers:
+            peer.request("POST", "/soap/test", body=envelope(ADDRESSED), headers=SOAP_TYPE)
+        for peer in peers:
+            response = peer.getresponse()
+            assert (response.status, b"EchoResponse" in response.read()) == (200, True)
+    for peer in peers:
+        peer.close()
+
+
 def test_refusal_leaves_the_connection_usable(gunicorn):
-    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=60)
     for path, expected in [("/soap/none", 404), ("/soap/test", 200), ("/soap/none", 404), ("/soap/test", 200)]:
         connection.request("POST", path, body=envelope(ADDRESSED), headers=SOAP_TYPE)
         response = connection.getresponse()
@@ -419,7 +436,7 @@ def test_refusal_reaches_a_peer_that_is_still_sending(gunicorn, path, size, expe
 
 
 def test_announced_length_above_the_limit_is_refused_before_it_is_read(gunicorn):
-    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=60)
     connection.putrequest("POST", "/soap/test")
     connection.putheader("Content-Type", "application/soap+xml")
     connection.putheader("Content-Length", str(1 << 50))
@@ -438,7 +455,7 @@ def test_mtom_through_gunicorn(gunicorn, tmp_path):
 @pytest.mark.parametrize("chunked", [True, False])
 def test_django_sees_the_body_of_a_form(gunicorn, chunked):
     """The login form shows the name that was typed in again, which it can only know from the body."""
-    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=60)
     connection.request("GET", "/admin/login/")
     response = connection.getresponse()
     page, cookie = response.read().decode(), response.headers["Set-Cookie"].partition(";")[0]
@@ -454,7 +471,7 @@ def test_django_sees_the_body_of_a_form(gunicorn, chunked):
 
 
 def test_django_refuses_a_chunked_body_above_the_limit(gunicorn):
-    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", gunicorn[0], timeout=60)
     connection.request("POST", "/admin/login/", body=iter([b"x" * 100_000] * 12), encode_chunked=True)
     response = connection.getresponse()
     assert (response.status, response.headers["Content-Type"]) == (413, "application/problem+json")
