@@ -107,7 +107,7 @@ def _row(values: tuple[Any, ...]) -> LocalIdentifier:
     for name in _JSON:
         if isinstance(given[name], str):
             given[name] = json.loads(given[name])
-    return LocalIdentifier.from_db(DEFAULT_DB_ALIAS, _READ, list(given.values()))  # type: ignore[arg-type]
+    return LocalIdentifier.from_db(DEFAULT_DB_ALIAS, _READ, list(given.values()))
 
 
 def demographics_of(row: LocalIdentifier) -> Demographics:

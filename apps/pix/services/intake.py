@@ -257,7 +257,8 @@ class _Intake:
         verdict = matching.decide(self._scorer, chart, other)
         if verdict.outcome is Outcome.SEPARATE:
             return None
-        decision = Decision(*sorted((chart.id, other.id)), verdict, self._scorer.version.name)
+        first, second = sorted((chart.id, other.id))
+        decision = Decision(first, second, verdict, self._scorer.version.name)
         return versions.with_name_and_birth(decision, chart, other)
 
     # --- place
