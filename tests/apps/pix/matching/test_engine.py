@@ -5,12 +5,26 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
 from accuracy import feeding
 from accuracy.population import HARD, generate
-from apps.pix.matching import SHIPPED, Chart, Kind, MemoryStore, RuleVersion, Scorer, candidates, keys, kinds_for
+from apps.pix.matching import (
+    SHIPPED,
+    Chart,
+    Kind,
+    MemoryStore,
+    Outcome,
+    RuleVersion,
+    Scorer,
+    candidates,
+    decide,
+    keys,
+    kinds_for,
+    plainly_two,
+)
 from apps.pix.matching.candidates import LARGEST_BLOCK
 from tests.apps.pix.matching.people import ELSEWHERE, chart
 
@@ -128,3 +142,16 @@ def test_learning_is_reproducible() -> None:
 
 def test_someone_who_moved_is_one_person() -> None:
     assert persons(fed([chart(1), chart(2, addresses=(ELSEWHERE,), insurances=())])) == {(1, 2)}
+
+
+def test_who_is_told_apart_by_names_alone_is_separate() -> None:
+    """What a first look says of a pair that shares no insurance number, the whole decision says too."""
+    charts = generate(400, 11, HARD).charts
+    scorer = Scorer(SHIPPED)
+    told_apart = 0
+    for one, other in combinations(charts[:220], 2):
+        numbers = [{(each.insurer, each.number) for each in chart.coverages} for chart in (one, other)]
+        if numbers[0].isdisjoint(numbers[1]) and plainly_two(scorer, one, other):
+            told_apart += 1
+            assert decide(scorer, one, other).outcome is Outcome.SEPARATE
+    assert told_apart > 1000
