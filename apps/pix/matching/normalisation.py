@@ -20,7 +20,7 @@ from hie.values.people import Address, Insurance
 
 # Names, words of addresses and dates repeat, so what was brought to one spelling once is remembered: the last so many
 # texts. Addresses and insurances are read twice for each chart (to compare, to search); of them the last few will do.
-_TEXTS, _LATEST = 1 << 16, 1 << 10
+_TEXTS, _LATEST = 1 << 16, 1 << 14
 
 # --- names
 

@@ -240,8 +240,9 @@ def _in_processes(jobs: Iterator[_Job], processes: int) -> Iterator[list[_Ready]
                 each.cancel()
 
 
-# A feed, or the findings for which it is refused (an exception cannot be handed from process to process as it is).
-_Ready = tuple[PatientFeed | tuple[Finding, ...], intake.NewChart | None]
+# (name of the reason, detail, location): neither an exception nor a reason is handed from process to process as it is.
+_Plain = tuple[str, str, str]
+_Ready = tuple[PatientFeed | tuple[_Plain, ...], intake.NewChart | None]
 
 
 def _prepare(job: _Job) -> list[_Ready]:
@@ -251,7 +252,7 @@ def _prepare(job: _Job) -> list[_Ready]:
         try:
             feed = check(job.read(entry), job.facility_code)
         except ExchangeError as error:
-            ready.append((error.findings, None))
+            ready.append((tuple((each.reason.name, each.detail, each.location) for each in error.findings), None))
             continue
         new = None
         if feed.event in (FeedEvent.REGISTER, FeedEvent.UPDATE) and len(feed.identifiers) == 1:
@@ -260,8 +261,8 @@ def _prepare(job: _Job) -> list[_Ready]:
     return ready
 
 
-def _error(findings: tuple[Finding, ...]) -> ExchangeError:
-    return ExchangeError.of(findings)
+def _error(findings: tuple[_Plain, ...]) -> ExchangeError:
+    return ExchangeError.of([Finding(Reason[name], detail, location) for name, detail, location in findings])
 
 
 def _portions(entries: Iterable[Any]) -> Iterator[list[Any]]:

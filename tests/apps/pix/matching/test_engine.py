@@ -5,12 +5,26 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 
 from accuracy import feeding
 from accuracy.population import HARD, generate
-from apps.pix.matching import SHIPPED, Chart, Kind, MemoryStore, RuleVersion, Scorer, candidates, keys, kinds_for
+from apps.pix.matching import (
+    SHIPPED,
+    Chart,
+    Kind,
+    MemoryStore,
+    Outcome,
+    RuleVersion,
+    Scorer,
+    candidates,
+    decide,
+    keys,
+    kinds_for,
+    plainly_two,
+)
 from apps.pix.matching.candidates import LARGEST_BLOCK
 from tests.apps.pix.matching.people import ELSEWHERE, chart
 
@@ -137,3 +151,16 @@ def test_a_chart_of_which_nothing_is_known_keeps_nobody_away() -> None:
     store = fed([chart(1), Chart(2, facility="a"), chart(4, kanji="佐藤 花子", kana="サトウ ハナコ", sex="F")])
     store.state(1, 2, one_human=True)
     assert persons(store) == {(1, 2), (4,)}
+
+
+def test_who_is_told_apart_by_names_alone_is_separate() -> None:
+    """What a first look says of a pair that shares no insurance number, the whole decision says too."""
+    charts = generate(400, 11, HARD).charts
+    scorer = Scorer(SHIPPED)
+    told_apart = 0
+    for one, other in combinations(charts[:220], 2):
+        numbers = [{(each.insurer, each.number) for each in chart.coverages} for chart in (one, other)]
+        if numbers[0].isdisjoint(numbers[1]) and plainly_two(scorer, one, other):
+            told_apart += 1
+            assert decide(scorer, one, other).outcome is Outcome.SEPARATE
+    assert told_apart > 1000

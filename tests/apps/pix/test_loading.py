@@ -1,0 +1,162 @@
+"""A facility's whole list of patients: told once, told again, stopped and gone on with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from accuracy.population import HARD, describe
+from apps.atna.models import AuditRecord
+from apps.pix import queries, services
+from apps.pix.models import LocalIdentifier, PatientLoad
+from apps.pix.services import loading
+from apps.pix.services.loading import Progress, Remark
+from bench.index import _line
+from hie.values.identifiers import AssigningAuthority, Identifier
+from hie.values.patients import FeedEvent, PatientFeed
+from hie.wire.patient_list import COLUMNS, read_line
+from tests.apps.pix.test_feed_all import CODES, emptied, state
+from tests.apps.pix.told import HOSPITAL, chart
+
+pytestmark = pytest.mark.usefixtures("facilities")
+__all__ = ["emptied"]
+
+HEADING = "chart_number,family_name,given_name,family_name_kana,given_name_kana,birth_date,sex,telephone"
+LIST = f"""{HEADING}
+1,山田,健一,ヤマダ,ケンイチ,S16.5.3,男,
+2,鈴木,花子,スズキ,ハナコ,19500101,F,03-1234-5678
+3,too,few
+4,佐藤,マイナンバー 123456789018,サトウ,ハナ,19500101,F,
+5,高橋,一,タカハシ,ハジメ,19600101,M,
+"""
+
+
+@pytest.fixture
+def hospital_list(tmp_path: Path) -> Path:
+    path = tmp_path / "patients.csv"
+    path.write_text(LIST, encoding="utf-8")
+    return path
+
+
+def test_a_list_is_loaded_and_a_bad_line_stops_nothing(hospital_list: Path) -> None:
+    remarks: list[Remark] = []
+    done = loading.load(hospital_list, HOSPITAL, remark=remarks.append)
+    assert (done.done, done.total, done.entered, done.refused) == (5, 5, 3, 2)
+    assert [(each.place, each.refused) for each in remarks] == [(3, True), (4, True)]
+    assert not any("123456789018" in each.text or "too" in each.text for each in remarks)
+    assert LocalIdentifier.objects.get(value="1").birth_date == "19410503"
+    assert queries.regional_id_of(chart(HOSPITAL, "4")) is None
+    record = AuditRecord.objects.get(event_id="110110")
+    assert (record.facility_code, "3 new charts" in record.description) == (HOSPITAL, True)
+
+
+def test_a_list_that_is_done_changes_nothing(hospital_list: Path) -> None:
+    loading.load(hospital_list, HOSPITAL)
+    audited = AuditRecord.objects.count()
+    again = loading.load(hospital_list, HOSPITAL)
+    assert (again.done, again.entered) == (5, 3)
+    assert (LocalIdentifier.objects.count(), AuditRecord.objects.count()) == (3, audited)
+
+
+def test_a_newer_list_updates(hospital_list: Path) -> None:
+    loading.load(hospital_list, HOSPITAL)
+    hospital_list.write_text(LIST.replace("1234-5678", "1234-9999"), encoding="utf-8")
+    done = loading.load(hospital_list, HOSPITAL)
+    assert (done.entered, done.updated, done.unchanged, done.refused) == (0, 1, 2, 2)
+    assert LocalIdentifier.objects.get(value="2").telephones == ["03-1234-9999"]
+
+
+def test_a_list_in_the_shift_jis_of_windows(hospital_list: Path) -> None:
+    hospital_list.write_text(f"{HEADING}\n1,髙橋,健一,,,19410503,M,\n", encoding="cp932")
+    loading.load(hospital_list, HOSPITAL)
+    assert LocalIdentifier.objects.get().ideographic_family == "髙橋"
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n1,2\n"])
+def test_a_list_that_cannot_be_read(hospital_list: Path, content: str) -> None:
+    hospital_list.write_text(content, encoding="utf-8")
+    with pytest.raises(CommandError):
+        call_command("load_patients", HOSPITAL, hospital_list, "--processes", "0")
+
+
+def test_an_unknown_facility(hospital_list: Path) -> None:
+    with pytest.raises(CommandError):
+        call_command("load_patients", "9999999999", hospital_list)
+
+
+def test_a_folder_of_messages(tmp_path: Path) -> None:
+    pid = "PID|1||{}||山田^太郎^^^^^L^I||19500101|M"
+    for number in (1, 2):
+        (tmp_path / f"{number}.hl7").write_text(
+            "\r".join(
+                line
+                for each in (number, number + 10)
+                for line in (
+                    f"MSH|^~\\&|EHR|{HOSPITAL}|HIE|HIE|20260401||ADT^A28^ADT_A05|M{each}|P|2.5||||||UNICODE UTF-8",
+                    "EVN||20260401",
+                    pid.format(each),
+                    "PV1|1|N",
+                )
+            ),
+            encoding="utf-8",
+        )
+    (tmp_path / "3.hl7").write_text("no message", encoding="utf-8")
+    remarks: list[Remark] = []
+    done = loading.load(tmp_path, HOSPITAL, remark=remarks.append)
+    assert (done.total, done.refused, [each.place for each in remarks if each.refused]) == (5, 1, [5])
+    assert sorted(LocalIdentifier.objects.values_list("value", flat=True)) == ["1", "11", "12", "2"]
+
+
+class StoppedError(Exception):
+    """The power goes."""
+
+
+def test_what_was_stopped_goes_on_and_nothing_is_done_twice(
+    tmp_path: Path, emptied: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same end as single feeds leave, however often the load is stopped and however large its portions are."""
+    lists = _lists(tmp_path)
+    for code, path in lists.items():
+        for line in path.read_text(encoding="utf-8").splitlines()[1:]:
+            told = read_line(line.split(","), tuple(COLUMNS), str)
+            own = Identifier(told.identifiers[0].value, AssigningAuthority(f"1.2.392.100495.20.3.51.1{code}"))
+            services.feed(PatientFeed(FeedEvent.REGISTER, "list", "", (own,), told.demographics), code)
+    expected = state()
+    emptied()
+    monkeypatch.setattr(loading, "PORTION", 7)
+
+    def stop(progress: Progress) -> None:
+        if progress.done % 3 == 0:
+            raise StoppedError
+
+    for code, path in lists.items():
+        for _ in range(30):
+            try:
+                loading.load(path, code, progress=stop)
+                break
+            except StoppedError:
+                continue
+    found = state()
+    for part, listed in expected.items():
+        assert found[part] == listed, part
+    assert len(expected["cases"]) > 0
+    assert PatientLoad.objects.filter(finished_at=None).count() == 0
+
+
+def _lists(directory: Path) -> dict[str, Path]:
+    lines: dict[str, list[str]] = {code: [",".join(COLUMNS) + "\n"] for code in CODES}
+    for number, (_, facility, told) in enumerate(describe(80, 9, HARD)):
+        lines[CODES[facility]].append(_line(str(number), told))
+    for code, each in lines.items():
+        (directory / f"{code}.csv").write_text("".join(each), encoding="utf-8")
+    return {code: directory / f"{code}.csv" for code in CODES}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_processes_that_prepare_change_nothing(hospital_list: Path) -> None:
+    done = loading.load(hospital_list, HOSPITAL, processes=2)
+    assert (done.entered, done.refused) == (3, 2)
