@@ -119,7 +119,10 @@ def _adopt(run: RulesRun, progress: Callable[[int], None]) -> dict[str, Any]:
     return {"decided": training.adopt(run.rules.name, by=run.asked_by, progress=progress)}
 
 
-_WORK = {Kind.TRIAL: _try, Kind.ADOPTION: _adopt}
+_WORK: dict[str, Callable[[RulesRun, Callable[[int], None]], dict[str, Any]]] = {
+    Kind.TRIAL: _try,
+    Kind.ADOPTION: _adopt,
+}
 
 
 def _as_json(found: Difference) -> dict[str, Any]:
