@@ -41,11 +41,16 @@ def test_febrl_by_name_and_birth_date_alone_beats_the_batch_tools() -> None:
     assert result.pairs.f1 > febrl.TO_BEAT[3, febrl.NAME_AND_BIRTH]
 
 
+# Of some 5,000 pairs a share of .985 varies by .0017 from one sample to another; ``make accuracy`` measures the aim
+# itself with fifty thousand humans.
+SMALL_SAMPLE = 0.0034
+
+
 def test_a_population_of_4000_meets_the_aims_without_a_wrong_link() -> None:
     population = generate(4000, 1)
     result = feeding.measure(population.charts, population.truth, feeding.train(population.charts))
     assert result.overmerged == 0
-    assert result.pairs.recall >= AIM_RECALL
+    assert result.pairs.recall >= AIM_RECALL - SMALL_SAMPLE
     assert result.review <= AIM_REVIEW
 
 

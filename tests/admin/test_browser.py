@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from apps.pix.models import LocalIdentifier, MatchRules, ReviewCase
 from apps.pix.services import trials, versions
 from apps.xds.models import DocumentEntry
 from apps.xds.services import register
+from hie.exchange import rows
 from hie.values.documents import APND, RPLC
 from tests.apps.pix.told import CLINIC, HOSPITAL, open_facilities, somebody, tell
 from tests.apps.xds.samples import entry, folder, known_patient, member, relation, submission
@@ -40,7 +42,7 @@ def page(live_server: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.Mo
     settings.DATA_DIR = tmp_path
     settings.ALLOWED_HOSTS = ["*"]
     User.objects.create_superuser("admin", password="only-for-this-test")
-    with playwright.sync_playwright() as driver:
+    with playwright.sync_playwright() as driver, _connection_of_this_loop():
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         opened = browser.new_page(locale="ja-JP", viewport={"width": 1440, "height": 900})
         opened.problems = []
@@ -54,6 +56,16 @@ def page(live_server: Any, settings: Any, tmp_path: Path, monkeypatch: pytest.Mo
         yield opened
         assert opened.problems == []
         browser.close()
+
+
+@contextmanager
+def _connection_of_this_loop() -> Iterator[None]:
+    """Django gives a thread another connection while a loop runs in it; what the thread remembers is of before."""
+    remembered = vars(rows._thread).copy()
+    vars(rows._thread).clear()
+    yield
+    vars(rows._thread).clear()
+    vars(rows._thread).update(remembered)
 
 
 def photograph(page: Any, name: str) -> None:

@@ -160,8 +160,7 @@ def _stop_before_others(done: set[str], tell: Callable[[str], Any]) -> None:
 def _there(first: Any, second: Any) -> dict[str, int]:
     """What of the submission is there: 0 or as many as there have to be, of each kind."""
     from apps.atna.models import AuditRecord
-    from apps.xds import models
-    from apps.xds.repository import open_blob
+    from apps.xds import models, stores
 
     (new,), (old,) = second.document_entries, first.document_entries
     rows = models.DocumentEntry.objects.filter(entry_uuid=new.entry_uuid)
@@ -173,7 +172,7 @@ def _there(first: Any, second: Any) -> dict[str, int]:
     return {
         "entries": rows.count(),
         "values": models.ConfidentialityCode.objects.filter(entry__in=rows).count(),
-        "documents": sum(open_blob(each.content.locator).exists() for each in rows if each.content),
+        "documents": sum(stores.exists(each.content.locator) for each in rows if each.content),
         "sets": models.SubmissionSet.objects.filter(unique_id=unique_id.decode()).count(),
         "associations": ends.count(),
         "replaced": models.DocumentEntry.objects.filter(entry_uuid=old.entry_uuid, status=1).count(),
