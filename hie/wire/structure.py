@@ -91,12 +91,15 @@ class Structure:
         others: Mapping[str, str] = MappingProxyType({}),
         *,
         nulls: frozenset[str] = frozenset(),
+        types: str = "",
     ) -> None:
         """standard: as sentences call it. roots: the bodies. default: namespace of an element that others lacks.
 
         nulls: attributes by which an element says that it has nothing to say, and may lack anything.
+        types: names in the default namespace, separated by blanks, that an ``xsi:type`` of an element without a row
+        may have.
         """
-        self._standard, self._shapes, self._nulls = standard, shapes, nulls
+        self._standard, self._shapes, self._nulls, self._types = standard, shapes, nulls, types
         self._default, self._others = default, others
         self._roots = {self._tag(name): name for name in roots}
         self._places = {
@@ -154,7 +157,7 @@ class Structure:
             count = 0
             while at < len(tags) and tags[at] in names and (child.most is None or count < child.most):
                 at, count = at + 1, count + 1
-            if count < child.least:
+            if count < child.least and names.isdisjoint(tags[at:]):
                 yield f"has to have a {' or '.join(map(_element_name, child.names))}"
         if at < len(tags):
             wanted = ", ".join(_element_name(each) for child in row.children for each in child.names) or "nothing"
@@ -185,6 +188,12 @@ class Structure:
         anything = _made("sequence", _made("any", minOccurs="0", maxOccurs="unbounded", processContents="skip"))
         skipped = _made("anyAttribute", processContents="skip")
         written.append(_made("complexType", anything, skipped, name=_ANYTHING, mixed="true"))
+        if namespace == self._default:
+            same = f"{prefix}:{_ANYTHING}"
+            written += [
+                _made("complexType", _made("complexContent", _made("extension", base=same), mixed="true"), name=each)
+                for each in self._types.split()
+            ]
         declared = {"xs": _SCHEMA, **{prefix: each for each, prefix in used.items()}}
         document = etree.Element(f"{{{_SCHEMA}}}schema", nsmap=declared)
         document.attrib.update({"targetNamespace": namespace, "elementFormDefault": "qualified"})

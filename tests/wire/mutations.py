@@ -9,7 +9,10 @@ from lxml import etree
 
 
 def changed(whole: etree._Element) -> Iterator[tuple[str, etree._Element]]:
-    """A message with one thing changed: of every element in every place, and of every attribute of it."""
+    """A message with one thing changed: of every element in every place, and of every attribute of it.
+
+    With what was done: ``drop Slot/ValueList`` (the parent, and the element), ``drop Slot/@name``.
+    """
     whole = deepcopy(whole)  # without what is around it
     seen = set()
     for number, element in enumerate(whole.iter(etree.Element)):
@@ -24,7 +27,7 @@ def changed(whole: etree._Element) -> Iterator[tuple[str, etree._Element]]:
                 continue
             copy = deepcopy(whole)
             if change(list(copy.iter(etree.Element))[number]):
-                yield f"{how} {name}", copy
+                yield how + (" " if parent is None else f" {etree.QName(parent).localname}/") + name, copy
         for attribute in element.attrib:
             copy = deepcopy(whole)
             del list(copy.iter(etree.Element))[number].attrib[attribute]
