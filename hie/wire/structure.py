@@ -167,7 +167,10 @@ class Structure:
     # The schema -----------------------------------------------------------------------------------------------------
 
     def _compiled(self) -> etree.XMLSchema:
-        """The table as XML Schema: a document for each namespace, and one that imports them all."""
+        """The table as XML Schema: a document for each namespace, and one that imports them all.
+
+        What is parsed here is what was written here; messages are parsed by ``hie.wire.xml``.
+        """
         namespaces = dict.fromkeys((self._default, *self._others.values()))
         used = {namespace: f"n{number}" for number, namespace in enumerate(namespaces)}
         documents = {prefix: etree.tostring(self._document(each, used)) for each, prefix in used.items()}
@@ -230,7 +233,7 @@ def _type(kind: str, row: Shape, places: list[etree._Element]) -> etree._Element
         _made("attribute", name=name, type=_TEXT, use="required" if name in row.required else "optional")
         for name in local
     ]
-    if len(local) < len(row.required | row.optional):
+    if len(local) < len(row.required | row.optional):  # of XML's own xml:lang alone is in use; the others pass with it
         attributes.append(_made("anyAttribute", namespace=_XML, processContents="skip"))
     if row.text:
         return _made("complexType", _made("simpleContent", _made("extension", *attributes, base=_TEXT)), name=kind)
