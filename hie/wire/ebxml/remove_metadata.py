@@ -11,6 +11,7 @@ from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import is_uuid_urn
 from hie.wire.ebxml import register
 from hie.wire.ebxml.names import LCM, RIM, rim
+from hie.wire.ebxml.structure import findings_of
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 from hie.wire.xml import escape
 
@@ -28,7 +29,8 @@ def read_request(message: SoapMessage) -> RemoveObjects:
     if request.tag != _REQUEST:
         raise ExchangeError(Reason.UNREADABLE, "The body has to be lcm:RemoveObjectsRequest.")
     object_ids = dict.fromkeys((each.get("id") or "").strip() for each in request.iterfind(_REFERENCES))
-    return RemoveObjects(tuple(object_ids), tuple(_judge(request, tuple(object_ids))))
+    findings = list(_judge(request, tuple(object_ids)))
+    return RemoveObjects(tuple(object_ids), tuple(findings or findings_of(request)))
 
 
 def write_response(message: SoapMessage, result: RegistryResult) -> SoapBody:

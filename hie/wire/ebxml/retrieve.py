@@ -20,6 +20,7 @@ from hie.wire.ebxml.registry_response import (
     status_of,
     write_errors,
 )
+from hie.wire.ebxml.structure import findings_of
 from hie.wire.soap.envelope import Attachment, SoapBody, SoapMessage
 from hie.wire.soap.mtom import content_of, include, new_content_id
 from hie.wire.xml import MAX_BYTES, escape
@@ -91,14 +92,14 @@ def read_response(message: SoapMessage) -> RetrieveResult:
 def read_document_requests(request: etree._Element) -> tuple[DocumentRequest, ...]:
     """The DocumentRequests of ITI-43, ITI-39 and ITI-86, one at least.
 
-    Raises ExchangeError with a finding for each that lacks an id.
+    Raises ExchangeError with a finding for each that lacks an id, else for all that is built otherwise than the schema.
     """
     elements = list(request.iterchildren(_xdsb("DocumentRequest")))
     if not elements:
         raise ExchangeError(Reason.UNREADABLE, "The request has to have at least one xdsb:DocumentRequest.")
     findings: list[Finding] = []
     documents = tuple(_read_document_request(each, number, findings) for number, each in enumerate(elements, 1))
-    if findings:
+    if findings := findings or findings_of(request):
         raise ExchangeError.of(findings)
     return documents
 

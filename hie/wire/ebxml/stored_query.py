@@ -29,6 +29,7 @@ from hie.wire.ebxml.registry_response import (
     status_of,
     write_errors,
 )
+from hie.wire.ebxml.structure import findings_of
 from hie.wire.ebxml.values import cx, dtm, home_community_id
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 from hie.wire.xml import escape
@@ -64,7 +65,10 @@ def read_request(message: SoapMessage) -> StoredQuery:
 
 
 def read_query(message: SoapMessage, *, multi_patient: bool) -> StoredQuery:
-    """The query in the body, of those that one patient (ITI-18) or several (ITI-51) are asked for with."""
+    """The query in the body, of those that one patient (ITI-18) or several (ITI-51) are asked for with.
+
+    Where nothing else is wrong, ``findings`` has what is built otherwise than the schema says.
+    """
     asked = message.body.find(_QUERY) if message.body.tag == _REQUEST else None
     if asked is None:
         raise ExchangeError(Reason.UNREADABLE, "The body has to be query:AdhocQueryRequest with a rim:AdhocQuery.")
@@ -85,7 +89,7 @@ def read_query(message: SoapMessage, *, multi_patient: bool) -> StoredQuery:
         detail = "AdhocQuery/@home and $targetCommunityIdList exclude each other; leave one of them out."
         findings.append(Finding(Reason.REGISTRY_ERROR, detail, "AdhocQuery/@home"))
     raw = etree.tostring(message.body, encoding="UTF-8", with_tail=False)
-    return StoredQuery(query_id, parameters, leaf_class, home, raw, tuple(findings))
+    return StoredQuery(query_id, parameters, leaf_class, home, raw, tuple(findings or findings_of(message.body)))
 
 
 def write_response(message: SoapMessage, result: QueryResult) -> SoapBody:

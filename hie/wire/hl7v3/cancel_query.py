@@ -17,6 +17,7 @@ from hie.wire.hl7v3.continue_query import (
     write_continuation,
 )
 from hie.wire.hl7v3.datatypes import at
+from hie.wire.hl7v3.structure import findings_of
 from hie.wire.hl7v3.wrapper import Devices
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 
@@ -27,7 +28,7 @@ RESPONSE_ACTION = f"urn:hl7-org:v3:{wrapper.ACCEPT}"
 def read_request(message: SoapMessage) -> CancelRequest:
     """Read a cancellation. Raises ExchangeError with everything that is wrong with it."""
     query_id, findings = read_continuation(message, CANCEL)
-    if findings:
+    if findings := findings or findings_of(message.body):
         raise ExchangeError.of(findings)
     raw = wrapper.element_bytes(at(message.body, CONTINUATION))
     return CancelRequest(message_id=wrapper.message_id(message), query_id=query_id, raw=raw)

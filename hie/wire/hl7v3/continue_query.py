@@ -12,6 +12,7 @@ from hie.values.errors import ExchangeError, Finding, Reason
 from hie.wire.hl7v3 import demographics_query, wrapper
 from hie.wire.hl7v3.datatypes import at, attribute, id_text, value_at, write_id
 from hie.wire.hl7v3.demographics_query import RESPONSE_ACTION, read_response, whole_number
+from hie.wire.hl7v3.structure import findings_of
 from hie.wire.hl7v3.wrapper import Devices
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 
@@ -42,7 +43,7 @@ def read_request(message: SoapMessage) -> ContinuationRequest:
     query_id, findings = read_continuation(message, CONTINUE)
     first = _count(message.body, "startResultNumber", findings)
     page_size = _count(message.body, "continuationQuantity", findings)
-    if findings:
+    if findings := findings or findings_of(message.body):
         raise ExchangeError.of(findings)
     return ContinuationRequest(
         message_id=wrapper.message_id(message),

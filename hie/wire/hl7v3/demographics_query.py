@@ -66,6 +66,7 @@ from hie.wire.hl7v3.people import (
     write_provider,
     write_registration,
 )
+from hie.wire.hl7v3.structure import findings_of
 from hie.wire.hl7v3.wrapper import Devices, Places
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 
@@ -119,7 +120,7 @@ def read_request(message: SoapMessage) -> DemographicsQuery:
     if not findings and not query.asks:
         detail = "parameterList has to hold at least one parameter that narrows the search."
         findings.append(Finding(Reason.REQUIRED_MISSING, detail, f"/{QUERY}/{_PARAMETERS}"))
-    if findings:
+    if findings := findings or findings_of(root):
         raise ExchangeError.of(findings)
     return query
 
@@ -133,7 +134,8 @@ def write_response(message: SoapMessage, result: DemographicsResult) -> SoapBody
 
 def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
     """``AE`` or ``AR`` with an acknowledgementDetail for each finding, and no subject."""
-    echo = wrapper.element_bytes(at(message.body, _QUERY))
+    broken = bool(findings_of(message.body))  # what is built wrong would spoil the answer
+    echo = b"" if broken else wrapper.element_bytes(at(message.body, _QUERY))
     query_id = id_text(at(message.body, f"{_QUERY}/queryId"))
     return write_refusal(message, error, query_id, echo, _places(message.body))
 

@@ -21,6 +21,7 @@ from hie.wire.hl7v3.people import (
     write_provider,
     write_registration,
 )
+from hie.wire.hl7v3.structure import findings_of
 from hie.wire.hl7v3.wrapper import Devices
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 
@@ -67,7 +68,7 @@ def read_request(message: SoapMessage) -> PatientFeed:
     is_merge = event is FeedEvent.MERGE
     if is_merge:
         findings += _wrong_merge(root, interaction, len(prior_ids), len(prior))
-    if findings:
+    if findings := findings or findings_of(root):
         raise ExchangeError.of(findings)
     return PatientFeed(
         event=event,

@@ -31,6 +31,7 @@ from hie.wire.hl7v3.people import (
     write_provider,
     write_registration,
 )
+from hie.wire.hl7v3.structure import findings_of
 from hie.wire.hl7v3.wrapper import Devices
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 
@@ -78,7 +79,7 @@ def read_request(message: SoapMessage) -> CrossReferenceQuery:
         if value is None or not read_authority(value).oid:
             detail = "The value of a dataSource has to name a domain by its root."
             findings.append(Finding(Reason.REQUIRED_MISSING, detail, f"/{QUERY}/{_DOMAIN}[{number}]/value"))
-    if findings:
+    if findings := findings or findings_of(root):
         raise ExchangeError.of(findings)
     return CrossReferenceQuery(
         message_id=wrapper.message_id(message),
@@ -110,7 +111,8 @@ def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
     acknowledged = wrapper.acknowledgement(message, kind, error.findings, PLACES)
     ack = wrapper.query_ack(_query_id(message), "aborted", "AE", (0, 0, 0))
     issues = wrapper.detected_issues(error)
-    return wrapper.query_response(message, RESPONSE, acknowledged, "", ack, _echo(message), issues)
+    echo = b"" if findings_of(message.body) else _echo(message)  # what is built wrong would spoil the answer
+    return wrapper.query_response(message, RESPONSE, acknowledged, "", ack, echo, issues)
 
 
 def write_request(query: CrossReferenceQuery, devices: Devices) -> SoapBody:

@@ -26,14 +26,14 @@ def sent(body: SoapBody) -> SoapMessage:
     """What was written, as the other side reads it; it has to obey the published schema where that is at hand."""
     raw = b"".join(body.parts)
     message = message_of(raw)
-    schema = _schema(etree.QName(message.body).localname)
+    schema = schema_of(etree.QName(message.body).localname)
     if schema is not None:
         schema.assertValid(message.body)
     return message
 
 
 @cache
-def _schema(interaction: str) -> etree.XMLSchema | None:
+def schema_of(interaction: str) -> etree.XMLSchema | None:
     place = _SCHEMAS / f"{interaction}.xsd"
     return etree.XMLSchema(file=str(place)) if place.is_file() else None
 
