@@ -16,6 +16,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from django.db import connections
+from lxml import etree
 
 from apps.atna.models import AuditRecord
 from apps.consent.services import record_directive
@@ -30,7 +31,10 @@ from hie.values.documents import DocumentEntry, Submission
 from hie.values.identifiers import Identifier
 from hie.values.patients import FeedEvent, PatientFeed
 from hie.values.people import Demographics, NameParts, PersonName
+from hie.wire.soap.envelope import SoapMessage
 from tests.apps.xds.samples import entry, spooled, submission
+from tests.conformance import CONFORMANCE
+from tests.wire.ebxml.messages import violations
 
 HOSPITAL, CLINIC = "1310000011", "1310000029"
 PERSON = Demographics(
@@ -55,7 +59,7 @@ class Region:
         context = ssl.create_default_context(cadata=certificates.authority_certificate().decode())
         issued = self.directory / f"{node}.pem"
         context.load_cert_chain(issued)
-        client = SoapClient(f"{self.url}/soap/{service}", directory=self.directory / "answers", ssl_context=context)
+        client = _JudgingClient(f"{self.url}/soap/{service}", directory=self.directory / "answers", ssl_context=context)
         self._clients.append(client)
         return client
 
@@ -75,6 +79,19 @@ class Region:
         values["source_patient_id"] = self.charts[HOSPITAL].xds_cx
         each: DocumentEntry = entry(self.regional_id, **(values | changes))
         return replace(submission(self.regional_id, each), contents={each.entry_uuid: spooled(self.directory, data)})
+
+
+class _JudgingClient(SoapClient):
+    """A client that holds every answer of the ebXML family against the published schemas, where these are here."""
+
+    def call(self, *arguments: Any, **options: Any) -> SoapMessage:
+        answer = super().call(*arguments, **options)
+        if CONFORMANCE.is_dir() and (etree.QName(answer.body).namespace or "").startswith(_EBXML):
+            assert violations(answer.body) == []
+        return answer
+
+
+_EBXML = ("urn:oasis:names:tc:ebxml-regrep:xsd:", "urn:ihe:iti:xds-b:2007", "urn:ihe:iti:rmd:2017")
 
 
 def records(number: str) -> list[AuditRecord]:

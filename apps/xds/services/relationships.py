@@ -55,8 +55,9 @@ class Known:
 class Change:
     """What a submission changes besides its own objects.
 
-    associations: memberships that a replacement inherits, with the submission's own ids as ends. deprecated: entries
-    that are replaced or depend on one. folders: entry UUIDs of registered folders that get a document.
+    associations: memberships that a replacement inherits, each once and none that the submission says itself, with the
+    submission's own ids as ends. deprecated: entries that are replaced or depend on one. folders: entry UUIDs of
+    registered folders that get a document.
     """
 
     associations: tuple[Association, ...] = ()
@@ -119,8 +120,10 @@ def change(submission: Submission, known: Mapping[str, Known]) -> Change:
         return Change(folders=tuple(folders))
     inherited: list[Association] = []
     submission_set = submission.submission_sets[0].entry_uuid
-    for folder, original in _memberships(list(successors)):
-        membership = Association(new_uuid_urn(), HAS_MEMBER, folder, successors[original])
+    said = {(each.source_object, each.target_object) for each in submission.associations}
+    memberships = dict.fromkeys((folder, successors[original]) for folder, original in _memberships(list(successors)))
+    for folder, successor in (each for each in memberships if each not in said):
+        membership = Association(new_uuid_urn(), HAS_MEMBER, folder, successor)
         inherited += [membership, Association(new_uuid_urn(), HAS_MEMBER, submission_set, membership.entry_uuid)]
         folders[folder] = None
     return Change(tuple(inherited), (*replaced, *_dependents(list(successors))), tuple(folders))

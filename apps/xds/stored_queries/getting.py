@@ -30,6 +30,8 @@ from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
 
 _COLUMNS = (("EntryUUID", "entry_uuid"), ("UniqueId", "unique_id"), ("LogicalID", "logical_id"))
 _ASSOCIATION_STATUS = "$XDSAssociationStatus"
+# Associations are ends too: a submission set holds the membership of a document in a folder.
+_OF_ANY_KIND = (ENTRIES.name, SETS.name, FOLDERS.name, "xds_association")
 
 
 def get_documents(asked: Asked) -> QueryResult:
@@ -215,18 +217,18 @@ def _ids_of(query: StoredQuery) -> list[str]:
 def _owners(query: StoredQuery, ids: list[str]) -> list[tuple[str, str]]:
     """(entry UUID, regional id) of the objects that a query names; $uuid names objects of any kind."""
     by_kind = [
-        (table, column, values_of(query, f"{table.prefix}{suffix}"))
+        (table.name, column, values_of(query, f"{table.prefix}{suffix}"))
         for table in (ENTRIES, SETS, FOLDERS)
         for suffix, column in _COLUMNS
     ]
-    by_kind += [(table, "entry_uuid", values_of(query, "$uuid")) for table in (ENTRIES, SETS, FOLDERS)]
+    by_kind += [(name, "entry_uuid", values_of(query, "$uuid")) for name in _OF_ANY_KIND]
     where, shards = in_shards("shard_key", shards_of(ids))
     parts = [
         (
-            f"SELECT entry_uuid, patient_id FROM {table.name} WHERE {where} AND {column} IN ({marks(values)})",  # noqa: S608
+            f"SELECT entry_uuid, patient_id FROM {name} WHERE {where} AND {column} IN ({marks(values)})",  # noqa: S608
             [*shards, *values],
         )
-        for table, column, values in by_kind
+        for name, column, values in by_kind
         if values
     ]
     if not shards or not parts:

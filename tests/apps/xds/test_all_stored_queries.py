@@ -180,6 +180,16 @@ def test_get_associations(patient: str) -> None:
     assert found == touching | {kept.first}
 
 
+def test_get_associations_of_an_association(patient: str) -> None:
+    """The submission set holds the membership of the document in the folder: that is an end as any other."""
+    kept = keep(patient)
+    asked = named("GetAssociations", uuid=[kept.in_folder])
+    assert patients_of(asked) == (patient,)
+    (holding,) = refs("GetAssociations", *patients_of(asked), uuid=[kept.in_folder])
+    row = models.Association.objects.get(entry_uuid=holding)
+    assert (row.source_uuid, row.target_uuid) == (kept.set, kept.in_folder)
+
+
 def test_get_submission_sets(patient: str) -> None:
     kept, other = keep(patient), keep(patient)
     membership = {

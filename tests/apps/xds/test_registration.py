@@ -210,6 +210,20 @@ def test_a_replacement_inherits_the_folder(patient: str) -> None:
     assert fragment.last_update_time == kept.last_update_time
 
 
+@pytest.mark.parametrize("says_so", [False, True])
+def test_a_folder_holds_a_replacement_once(patient: str, says_so: bool) -> None:
+    """One document replaces two of a folder, and the submission may put it there itself."""
+    originals, its_folder = [entry(patient, entry_uuid=new_uuid_urn()) for _ in range(2)], folder(patient)
+    held = tuple(member(its_folder.entry_uuid, each.entry_uuid) for each in originals)
+    register(submission(patient, *originals, folders=(its_folder,), associations=held), facility_code=FACILITY)
+    kept, new = models.Folder.objects.get(), entry(patient, entry_uuid=new_uuid_urn())
+    said = [relation(RPLC, new.entry_uuid, each.entry_uuid) for each in originals]
+    if says_so:
+        said.append(member(kept.entry_uuid, new.entry_uuid))
+    register(submission(patient, new, associations=tuple(said)), facility_code=FACILITY)
+    assert models.Association.objects.filter(source_uuid=kept.entry_uuid, target_uuid=new.entry_uuid).count() == 1
+
+
 def test_only_its_facility_replaces_a_document(patient: str) -> None:
     original = registered(patient)
     new = entry(patient)

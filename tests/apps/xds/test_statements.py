@@ -41,10 +41,12 @@ from hie.values.documents import (
 )
 from hie.values.identifiers import new_uuid_urn
 from hie.wire.ebxml.fragments import read_fragment
+from hie.wire.ebxml.queries import QUERY_NAMED
 from tests.apps.xds.samples import (
     FACILITY,
     entry,
     find,
+    get_documents,
     member,
     permit,
     relation,
@@ -89,6 +91,27 @@ def latest() -> models.DocumentEntry:
 def test_iti_18(patient: str) -> None:
     register(submission(patient, *(entry(patient) for _ in range(3))), facility_code=FACILITY)
     assert cost(ITI_18, find(patient, leaf_class=True), patient) == (1, 1)
+
+
+@pytest.mark.parametrize("documents", [1, 20])
+def test_iti_18_get_documents(patient: str, documents: int) -> None:
+    """Whose they are costs two statements, the map of ids and the entries; getting them one, however many."""
+    register(submission(patient, *(entry(patient) for _ in range(20))), facility_code=FACILITY)
+    for column, parameter in (("entry_uuid", "EntryUUID"), ("unique_id", "UniqueId")):
+        ids = list(models.DocumentEntry.objects.values_list(column, flat=True)[:documents])
+        assert cost(ITI_18, get_documents(**{parameter: ids}), patient) == (2, 1)
+
+
+def test_iti_18_find_documents_by_reference_id(patient: str) -> None:
+    reference = "A1^^^&1.2.392.9&ISO^urn:ihe:iti:xds:2013:accession"
+    register(
+        submission(patient, *(entry(patient, reference_id_list=(reference,)) for _ in range(3))), facility_code=FACILITY
+    )
+    asked = replace(
+        find(patient, leaf_class=True, ReferenceIdList=[[reference], ["A1^^^%"]]),
+        query_id=QUERY_NAMED["FindDocumentsByReferenceId"].query_id,
+    )
+    assert cost(ITI_18, asked, patient) == (1, 1)
 
 
 def test_iti_51(patient: str) -> None:
