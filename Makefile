@@ -20,9 +20,11 @@ suite: .venv/installed-dev
 	@echo "== The suite on SQLite"
 	HIE_DATA_DIR=.test-data $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# What touches no database has run already.
 suite-production: .venv/installed-dev
 	@echo "== The suite on PostgreSQL and Redis"
-	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile
+	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile \
+	    --ignore tests/values --ignore tests/wire --ignore tests/accuracy --ignore tests/apps/pix/matching
 
 kills: .venv/installed-dev
 	HIE_KILLS=20 HIE_DATA_DIR=.test-data $(BIN)/python -m pytest tests/robustness -k killed -s

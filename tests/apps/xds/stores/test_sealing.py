@@ -31,7 +31,7 @@ def test_what_was_sealed_comes_back(size: int, tmp_path: Path) -> None:
     data, key = data[:size], sealing.new_key()
     kept = sealed(data, key)
     assert len(kept) == sealing.sealed_size(size)
-    assert not data or data[:32] not in kept
+    assert len(data) < 32 or data[:32] not in kept
     assert opened(tmp_path / "x", kept, key) == data
 
 
