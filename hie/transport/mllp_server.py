@@ -226,10 +226,10 @@ class MllpServer:
     def _close(self, conversation: _Conversation) -> None:
         if conversation.socket.fileno() >= 0:
             self._readiness.forget(conversation.socket.fileno())
-        conversation.close()
         with self._counting:
             self._conversations.discard(conversation)
-            self.share.add(-1)
+            self.share.add(-1)  # before the peer sees the end: whoever connects next then is counted right
+        conversation.close()
 
     # What a thread does ---------------------------------------------------------------------------------------------
 

@@ -39,12 +39,19 @@ def survived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Region,
             time.sleep(random.uniform(0.05, 1.0))
             region.kill()
             region.start()
-        time.sleep(0.5)
+        _until_each_is_past_its_first(clients)
         stopping.set()
         for thread in threads:
             thread.join(30)
         _report(clients)
         yield region, feeding, providing
+
+
+def _until_each_is_past_its_first(clients: list[Sender]) -> None:
+    """On a slow machine nothing may get through between the kills; nobody is done before a second message is."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end and any(len(each.sent) < 2 and not each.problems for each in clients):
+        time.sleep(0.1)
 
 
 def _clients(region: Region, directory: Path) -> tuple[list[Feeding], list[Providing]]:

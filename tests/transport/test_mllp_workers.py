@@ -43,7 +43,9 @@ def port() -> Iterator[int]:
     end = time.monotonic() + 30
     while True:
         try:
-            socket.create_connection(("127.0.0.1", number), 1).close()
+            with socket.create_connection(("127.0.0.1", number), 10) as probe:
+                probe.shutdown(socket.SHUT_WR)
+                assert probe.recv(100) == b""  # the server has forgotten it: it no longer counts
             break
         except OSError:
             assert time.monotonic() < end
