@@ -18,6 +18,8 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 
+from hie.exchange import prepared
+
 # A connection that answered so shortly ago is not asked again whether it is alive.
 ALIVE_SECONDS = 2.0
 
@@ -35,10 +37,16 @@ def here() -> Any:
 
 
 def fetch(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """All rows that a SELECT answers. Raises the exceptions of ``django.db``."""
+    """All rows that a statement answers; none where it answers none. Raises the exceptions of ``django.db``.
+
+    Outside a database transaction what it changed is durable when this returns.
+    """
     connection = here()
     try:
-        found: list[tuple[Any, ...]] = _run(connection, sql, parameters).fetchall()
+        if connection.vendor == "postgresql" and _is_bare(connection):
+            return prepared.run(connection.connection, sql, parameters)
+        cursor = _run(connection, sql, parameters)
+        found: list[tuple[Any, ...]] = cursor.fetchall() if cursor.description else []
     except connection.Database.Error:
         with connection.wrap_database_errors:
             raise
@@ -46,8 +54,8 @@ def fetch(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 def execute(sql: str, parameters: Sequence[Any]) -> None:
-    """Run a statement that answers nothing; outside a database transaction it is durable when this returns."""
-    cursor(sql, parameters)
+    """Run a statement whose rows nobody wants; outside a database transaction it is durable when this returns."""
+    fetch(sql, parameters)
 
 
 def execute_each(sql: str, many: Sequence[Sequence[Any]]) -> None:
@@ -86,14 +94,21 @@ def cursor(sql: str, parameters: Sequence[Any]) -> Any:
 
 
 def _run(connection: Any, sql: str, parameters: Sequence[Any]) -> Any:
+    if _is_bare(connection):
+        return connection.connection.execute(_of_driver(sql, connection.vendor), parameters)
+    wrapped = connection.cursor()
+    wrapped.execute(sql, parameters)
+    return wrapped
+
+
+def _is_bare(connection: Any) -> bool:
+    """Whether the driver may be used itself, which is then connected: nobody counts, logs or forbids statements."""
     if connection.force_debug_cursor or connection.execute_wrappers or connection.needs_rollback or _thread.is_logged:
-        wrapped = connection.cursor()
-        wrapped.execute(sql, parameters)
-        return wrapped
+        return False
     connection.close_if_health_check_failed()
     if connection.connection is None:
         connection.ensure_connection()
-    return connection.connection.execute(_of_driver(sql, connection.vendor), parameters)
+    return True
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,107 @@
+"""Statements that PostgreSQL has prepared, run by one call of libpq.
+
+psycopg's cursors parse the text of a statement, count it, ask whether it is prepared and wait for its result in
+Python each time, which costs more than PostgreSQL itself needs for a row by its index. Here a statement is prepared
+when it comes for the second time and then only named; psycopg converts its parameters and rows as on its cursors.
+psycopg itself must prepare nothing on such a connection (``prepare_threshold`` None): after a rollback it has the
+server forget all statements, these too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import count
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from psycopg import Connection
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.errors import OperationalError, error_from_result
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+
+MOST_STATEMENTS = 300  # that a connection keeps
+
+_SEEN_ONCE = b""
+_CLEAN = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+_kept: WeakKeyDictionary[Connection[Any], _Statements] = WeakKeyDictionary()
+
+
+def run(connection: Connection[Any], sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run a statement with ``%s`` for each parameter; all rows of its answer, none where it answers none.
+
+    Raises the exceptions of psycopg. Where psycopg would begin a database transaction first, its own cursor runs the
+    statement.
+    """
+    if _would_begin(connection):
+        cursor = connection.execute(sql, parameters)
+        return cursor.fetchall() if cursor.description else []
+    statements = _kept.get(connection)
+    if statements is None:
+        statements = _kept[connection] = _Statements(connection)
+    return statements.run(sql, parameters)
+
+
+def _would_begin(connection: Connection[Any]) -> bool:
+    return not connection.autocommit and connection.pgconn.transaction_status == TransactionStatus.IDLE
+
+
+class _Statements:
+    """What one connection has prepared: the name of each text with the types of its parameters."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._libpq = connection.pgconn
+        self._encoding = connection.info.encoding
+        self._convert = Transformer.from_context(connection)
+        self._names: dict[tuple[str, Any], bytes] = {}
+        self._numbers = count(1)
+
+    def run(self, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        convert = self._convert
+        values: Any = convert.dump_sequence(parameters, _formats(len(parameters)))
+        types = convert.types
+        name = self._names.get((sql, types))
+        if name:
+            result = self._libpq.exec_prepared(name, values, convert.formats)
+        elif name is None:
+            self._names[sql, types] = _SEEN_ONCE
+            result = self._libpq.exec_params(_numbered(sql), values, types, convert.formats)
+        else:
+            result = self._libpq.exec_prepared(self._prepare(sql, types), values, convert.formats)
+        self._check(result)
+        if not result.ntuples:
+            return []
+        convert.set_pgresult(result)
+        return convert.load_rows(0, result.ntuples, tuple)
+
+    def _prepare(self, sql: str, types: Any) -> bytes:
+        if len(self._names) > MOST_STATEMENTS:
+            self._forget_all()
+        name = b"hie_%d" % next(self._numbers)
+        self._check(self._libpq.prepare(name, _numbered(sql), types))
+        self._names[sql, types] = name
+        return name
+
+    def _forget_all(self) -> None:
+        for name in filter(None, self._names.values()):
+            self._check(self._libpq.exec_(b"DEALLOCATE " + name))
+        self._names.clear()
+
+    def _check(self, result: Any) -> None:
+        if result.status in _CLEAN:
+            return
+        if self._libpq.status != ConnStatus.OK:
+            raise OperationalError("the connection is lost")
+        raise error_from_result(result, self._encoding)
+
+
+@lru_cache(maxsize=256)
+def _formats(parameters: int) -> list[PyFormat]:
+    return [PyFormat.AUTO] * parameters
+
+
+@lru_cache(maxsize=1024)
+def _numbered(sql: str) -> bytes:
+    """The text with ``$1``, ``$2`` … where it has ``%s``."""
+    first, *others = sql.split("%s")
+    return (first + "".join(f"${number}{part}" for number, part in enumerate(others, 1))).encode()
