@@ -14,9 +14,7 @@ from hie.exchange import prepared, rows
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(
-        connection.vendor != "postgresql", reason="SQLite's driver prepares by itself"
-    ),
+    pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's driver prepares by itself"),
 ]
 
 VALUES = [
