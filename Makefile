@@ -20,11 +20,13 @@ suite: .venv/installed-dev
 	@echo "== The suite on SQLite"
 	HIE_DATA_DIR=.test-data $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# What touches no database has run already.
+# What touches no database, or is shown to be the same on both by other tests (the walk, the browser), ran already.
+ONCE := tests/values tests/wire tests/accuracy tests/apps/pix/matching tests/apps/ssmix/test_lanes.py \
+    tests/test_readme.py tests/admin/test_browser.py tests/admin/test_translations.py \
+    tests/transport/test_mllp_workers.py tests/robustness/test_large_documents.py
 suite-production: .venv/installed-dev
 	@echo "== The suite on PostgreSQL and Redis"
-	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile \
-	    --ignore tests/values --ignore tests/wire --ignore tests/accuracy --ignore tests/apps/pix/matching
+	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile $(ONCE:%=--ignore %)
 
 kills: .venv/installed-dev
 	HIE_KILLS=20 HIE_DATA_DIR=.test-data $(BIN)/python -m pytest tests/robustness -k killed -s

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.db.backends.base.operations import BaseDatabaseOperations
+from django.conf import settings
+from django.test import TransactionTestCase
 
 from hie.exchange.remembered import forget_all
+from tests.emptying import Emptying
+
+
+def pytest_configure() -> None:
+    """A password is hashed slowly so that it cannot be guessed; no test guesses."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)
@@ -20,19 +26,11 @@ def _nothing_remembered() -> Iterator[None]:
     forget_all()
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _audit_records_may_be_flushed() -> Iterator[None]:
-    """Let a transactional test empty its own database, audit records included (docs/decisions/0020)."""
-    append_only = import_module("apps.atna.migrations.0002_append_only")
-    flush = BaseDatabaseOperations.execute_sql_flush
-
-    def flush_without_triggers(self: Any, sql_list: list[str]) -> None:
-        append_only.drop(self.connection)
-        try:
-            flush(self, sql_list)
-        finally:
-            append_only.create(self.connection)
-
-    BaseDatabaseOperations.execute_sql_flush = flush_without_triggers  # type: ignore[method-assign]
-    yield
-    BaseDatabaseOperations.execute_sql_flush = flush  # type: ignore[method-assign]
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database, which tests that commit leave as it was made."""
+    with django_db_blocker.unblock():
+        emptying = Emptying()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(TransactionTestCase, "_fixture_teardown", lambda _: emptying())
+        yield
