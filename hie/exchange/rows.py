@@ -2,7 +2,8 @@
 
 Django looks its connection up by thread, wraps a cursor for each statement and copies its parameters, which takes
 longer than SQLite takes to answer from an index. Here the same connection, the same database transaction and Django's
-own exceptions remain; only that is left out. Statements have ``%s`` for a parameter and no other ``%``. Where
+own exceptions remain; only that is left out. On PostgreSQL what runs often is prepared and run by its library
+(``hie.exchange.prepared``). Statements have ``%s`` for a parameter and no other ``%``. Where
 statements are logged, counted or wrapped, it is Django's cursor after all.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from typing import Any
@@ -18,8 +19,11 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 
+from hie.exchange.prepared import Prepared
+
 # A connection that answered so shortly ago is not asked again whether it is alive.
 ALIVE_SECONDS = 2.0
+_AT_A_TIME = 500  # rows
 
 _thread = threading.local()
 
@@ -38,16 +42,35 @@ def fetch(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """All rows that a SELECT answers. Raises the exceptions of ``django.db``."""
     connection = here()
     try:
-        found: list[tuple[Any, ...]] = _run(connection, sql, parameters).fetchall()
+        found = _run_prepared(connection, sql, parameters)
+        return _run(connection, sql, parameters).fetchall() if found is None else found
     except connection.Database.Error:
         with connection.wrap_database_errors:
             raise
-    return found
+
+
+def each(sql: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows that a SELECT answers, one after the other: of many, SQLite holds some hundred at a time in memory.
+
+    PostgreSQL sends them all at once.
+    """
+    if here().vendor == "postgresql":
+        yield from fetch(sql, parameters)
+        return
+    with closing(cursor(sql, parameters)) as found:
+        while some := found.fetchmany(_AT_A_TIME):
+            yield from some
 
 
 def execute(sql: str, parameters: Sequence[Any]) -> None:
     """Run a statement that answers nothing; outside a database transaction it is durable when this returns."""
-    cursor(sql, parameters)
+    connection = here()
+    try:
+        if _run_prepared(connection, sql, parameters) is None:
+            _run(connection, sql, parameters)
+    except connection.Database.Error:
+        with connection.wrap_database_errors:
+            raise
 
 
 def execute_each(sql: str, many: Sequence[Sequence[Any]]) -> None:
@@ -85,8 +108,27 @@ def cursor(sql: str, parameters: Sequence[Any]) -> Any:
             raise
 
 
+def _run_prepared(connection: Any, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]] | None:
+    """What PostgreSQL answers to a statement that runs often; None where nothing was run, and ``_run`` has to."""
+    driver = connection.connection
+    if connection.vendor != "postgresql" or driver is None or not connection.health_check_done:
+        return None
+    if _is_wrapped(connection):
+        return None
+    prepared: Prepared | None = getattr(_thread, "prepared", None)
+    if prepared is None or prepared.connection is not driver:
+        prepared = _thread.prepared = Prepared(driver)
+    return prepared.run(sql, parameters)
+
+
+def _is_wrapped(connection: Any) -> bool:
+    return bool(
+        connection.force_debug_cursor or connection.execute_wrappers or connection.needs_rollback or _thread.is_logged
+    )
+
+
 def _run(connection: Any, sql: str, parameters: Sequence[Any]) -> Any:
-    if connection.force_debug_cursor or connection.execute_wrappers or connection.needs_rollback or _thread.is_logged:
+    if _is_wrapped(connection):
         wrapped = connection.cursor()
         wrapped.execute(sql, parameters)
         return wrapped
