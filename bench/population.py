@@ -19,6 +19,7 @@ from django.db import connection, transaction
 
 from apps.xds.models import PATIENT_TABLES, MappedId, NameKind, shard_key_of
 from apps.xds.services import submit
+from bench.wire import as_letters
 from hie.exchange.bulk import insert_rows
 from hie.values.documents import HAS_MEMBER, Association, Submission
 from hie.values.identifiers import Identifier
@@ -59,8 +60,8 @@ class Template:
 
     @property
     def patient_pattern(self) -> str:
-        """The regional id of every patient, with ``@@ID@@`` where its number stands in six digits."""
-        return f"{self.patient_id[:-6]}@@ID@@"
+        """The regional id of every patient, with ``@@TO@@`` where its number stands in six letters."""
+        return f"{self.patient_id[:-6]}@@TO@@"
 
 
 def make_template(patient: Identifier, one: Submission, directory: Path, *, facility_code: str) -> Template:
@@ -176,7 +177,7 @@ def _written(template: Template, sheet: Sheet, numbers: Iterable[int]) -> Iterat
 
 def _names(template: Template, number: int) -> dict[str, str]:
     """Every id of the template as this patient has it: uuids of version 4 in form, scattered as random ones are."""
-    names = {template.patient_id: f"{template.patient_id[:-6]}{number:06d}"}
+    names = {template.patient_id: template.patient_pattern.replace("@@TO@@", as_letters(number))}
     scattered = (number * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
     for at, old in enumerate(template.ids):
         if old.startswith("urn:uuid:"):

@@ -31,17 +31,13 @@ _REPOSITORY = "1.2.392.99.7"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One door: what is sent, and the aim at the full size (messages a second). size: bytes of its document.
-
-    fresh: every message has ids of its own, so that no number comes twice.
-    """
+    """One door: what is sent, and the aim at the full size (messages a second). size: bytes of its document."""
 
     name: str
     service: str
     content_type: str
     message: bytes
     aim: int
-    fresh: bool = False
     size: int = 0
 
 
@@ -107,29 +103,27 @@ def _sender(port: int, context: ssl.SSLContext, case: Case, path: str, expected:
 
 
 def _spread(make_sender: Callable[[], Send], case: Case, patients: int) -> Callable[[], Send]:
-    """Callers whose messages go to patients all over the registry; those with ids of their own count up."""
+    """Callers whose messages go to patients all over the registry; what has an id of its own counts up."""
 
     def open_connection() -> Send:
         send = make_sender()
-        if case.fresh:
-            return lambda number: send(next(_numbers) + 1_000_000 * (number * 7919 % patients))
-        return lambda number: send(number * 7919 % patients)
+        return lambda number: send(next(_numbers) + 1_000_000 * (number * 7919 % patients))
 
     return open_connection
 
 
 def _cases(region: Region, fixture: doors.Fixture, template: Template) -> Iterator[Case]:
+    somebody = Identifier(template.patient_pattern, fixture.patient.assigning_authority)
     parameters = {
-        "$XDSDocumentEntryPatientId": ((_whose(fixture, template.patient_pattern).xds_cx,),),
+        "$XDSDocumentEntryPatientId": ((somebody.xds_cx,),),
         "$XDSDocumentEntryStatus": ((APPROVED,),),
     }
     asked = stored_query.write_request(StoredQuery(FIND_DOCUMENTS, parameters))
     find = _envelope("urn:ihe:iti:2007:RegistryStoredQuery", asked)
     yield Case(f"ITI-18, {DOCUMENTS} documents", "registry", doors.SOAP, find, 1500)
-    somebody = _whose(fixture, template.patient_pattern.replace("@@ID@@", "@@TO@@"))
-    yield Case("ITI-42", "registry", doors.SOAP, _registration(region, somebody), 800, fresh=True)
+    yield Case("ITI-42", "registry", doors.SOAP, _registration(region, somebody), 800)
     content_type, message = doors._provide(region, somebody, size=100 * KB)
-    yield Case("ITI-41, 100 KB", "repository", content_type, message, 400, fresh=True, size=100 * KB)
+    yield Case("ITI-41, 100 KB", "repository", content_type, message, 400, size=100 * KB)
     for name, wanted, size, aim in (("100 KB", fixture.middle, 100 * KB, 1500), ("2 KB", fixture.small, 2 * KB, 0)):
         body = retrieve.write_request(RetrieveRequest((wanted,)))
         outgoing = write_multipart(_envelope("urn:ihe:iti:2007:RetrieveDocumentSet", body), ())
@@ -149,10 +143,6 @@ def _registration(region: Region, patient: Identifier) -> bytes:
     body = register.write_request(replace(template, document_entries=(entry,), contents={}))
     message = _envelope("urn:ihe:iti:2007:RegisterDocumentSet-b", body)
     return doors.with_own_ids(message, template)
-
-
-def _whose(fixture: doors.Fixture, pattern: str) -> Identifier:
-    return Identifier(pattern, fixture.patient.assigning_authority)
 
 
 def _envelope(action: str, body: SoapBody) -> bytes:

@@ -40,7 +40,7 @@ def https_sender(
     """Callers that POST one body again and again over mutual TLS on a connection kept open.
 
     ``body`` has ``@@ID@@`` (six bytes, as many as what replaces it) where the last six digits of the number stand, and
-    may have ``@@TO@@`` for the six before them.
+    may have ``@@TO@@`` for the six before them, as letters.
     """
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: {content_type}\r\n"
@@ -56,7 +56,7 @@ def https_sender(
         def send(number: int) -> int:
             numbered = body.replace(b"@@ID@@", b"%06d" % (number % 1_000_000))
             if to_somebody:
-                numbered = numbered.replace(b"@@TO@@", b"%06d" % (number // 1_000_000))
+                numbered = numbered.replace(b"@@TO@@", as_letters(number // 1_000_000).encode())
             connection.sendall(head + numbered)
             status, first, length = _read_answer(connection)
             if b" 200 " not in status or expected not in first:
@@ -66,6 +66,14 @@ def https_sender(
         return send
 
     return open_connection
+
+
+def as_letters(number: int) -> str:
+    """Six digits, each as a letter from A, as they may stand in a regional id."""
+    return f"{number:06d}".translate(_LETTERS)
+
+
+_LETTERS = str.maketrans("0123456789", "ABCDEFGHIJ")
 
 
 def _read_answer(connection: ssl.SSLSocket) -> tuple[bytes, bytes, int]:

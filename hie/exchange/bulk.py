@@ -12,6 +12,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import Model
 
+from hie.exchange.rows import execute, execute_each
+
 COPY_FROM = 20  # rows; below, COPY costs more than it saves
 
 
@@ -20,18 +22,16 @@ def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     if not rows:
         return
     names = ", ".join(columns)
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql" and len(rows) >= COPY_FROM:
-            with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
-            return
-        line = f"({', '.join(['%s'] * len(columns))})"
-        insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608 - the program's names
-        if connection.vendor == "postgresql":
-            cursor.execute(insert + ", ".join([line] * len(rows)), [value for row in rows for value in row])
-        else:
-            cursor.executemany(insert + line, rows)
+    line = f"({', '.join(['%s'] * len(columns))})"
+    insert = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608 - the program's names
+    if connection.vendor != "postgresql":
+        execute_each(insert + line, rows)
+    elif len(rows) < COPY_FROM:
+        execute(insert + ", ".join([line] * len(rows)), [value for row in rows for value in row])
+    else:
+        with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 def update_rows(model: type[Model], columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,7 @@ from hie.exchange import prepared
 
 # A connection that answered so shortly ago is not asked again whether it is alive.
 ALIVE_SECONDS = 2.0
+_AT_A_TIME = 500  # rows
 
 _thread = threading.local()
 
@@ -51,6 +52,19 @@ def fetch(sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         with connection.wrap_database_errors:
             raise
     return found
+
+
+def each(sql: str, parameters: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows that a SELECT answers, one after the other: of many, SQLite holds some hundred at a time in memory.
+
+    PostgreSQL sends them all at once.
+    """
+    if here().vendor == "postgresql":
+        yield from fetch(sql, parameters)
+        return
+    with closing(cursor(sql, parameters)) as found:
+        while some := found.fetchmany(_AT_A_TIME):
+            yield from some
 
 
 def execute(sql: str, parameters: Sequence[Any]) -> None:

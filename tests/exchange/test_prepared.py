@@ -56,6 +56,27 @@ def test_a_value_comes_back_as_from_a_cursor(value: Any, times: int) -> None:
         assert rows.fetch("SELECT %s AS a, 1 AS b", [value]) == expected
 
 
+def test_rows_of_many_types_are_those_of_a_cursor() -> None:
+    sql = (
+        "SELECT %s::int, %s::bigint, %s::text, %s::varchar(9), %s::bytea, %s::boolean, %s::float8, NULL::text,"
+        " %s::timestamptz"
+    )
+    values = [7, 1 << 40, "山田", "x", b"\x00\xff" * 300, True, 0.1, datetime(2026, 4, 1, 9, 30, tzinfo=UTC)]
+    for text, given in ((sql, values), (sql.removesuffix(", %s::timestamptz"), values[:-1])):
+        expected = connection.cursor().execute(text, given).fetchall()
+        assert [rows.fetch(text, given) for _ in range(4)] == [expected] * 4
+
+
+def test_a_statement_that_does_not_fit_any_more_is_refused(words: None) -> None:
+    sql = "SELECT word FROM words WHERE word = %s"
+    for _ in range(3):
+        rows.fetch(sql, ["one"])
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE words RENAME COLUMN word TO another")
+    with pytest.raises(DatabaseError):
+        rows.fetch(sql, ["one"])
+
+
 def test_a_statement_is_prepared_when_it_comes_again() -> None:
     before = names()
     rows.fetch("SELECT 'again', %s", ["a"])

@@ -63,3 +63,10 @@ def test_a_connection_is_asked_whether_it_lives_after_a_rest_only(monkeypatch: p
     assert not connection.health_check_done
     rows.between_messages()
     assert connection.health_check_done
+
+
+def test_every_row_comes_one_after_the_other(words: None) -> None:
+    for number in range(1200):
+        rows.execute("INSERT INTO words VALUES (%s)", [f"{number:04}"])
+    found = [word for (word,) in rows.each("SELECT word FROM words ORDER BY word", [])]
+    assert found == [f"{number:04}" for number in range(1200)]

@@ -11,6 +11,7 @@ from apps.xds.services.registration import (
     refuse_limited,
     register,
     register_prepared,
+    register_within,
     submit,
 )
 from apps.xds.services.removing import (
@@ -44,6 +45,7 @@ __all__ = [
     "refuse_limited",
     "register",
     "register_prepared",
+    "register_within",
     "relocate_content",
     "remove_documents",
     "remove_objects",

@@ -12,6 +12,7 @@ from django.db import connection
 
 from apps.xds.models import NameKind
 from apps.xds.shards import marks
+from hie.exchange.rows import execute, fetch
 from hie.values.documents import Association, DocumentEntry, Folder, RegistryObject, SubmissionSet
 
 _AT_ONCE = 400  # rows in one statement
@@ -101,12 +102,12 @@ def _ends(objects: Sequence[tuple[RegistryObject, int]]) -> list[MapRow]:
             wanted.setdefault(end, set()).add(shard)
     outside = [end for end in wanted if end not in own]
     for part in _parts(outside):
-        with connection.cursor() as cursor:
-            cursor.execute(
+        own.update(
+            fetch(
                 f"SELECT name, shard_key FROM xds_mappedid WHERE name IN ({marks(part)}) AND kind = %s",  # noqa: S608
                 [*part, NameKind.ENTRY_UUID.value],
             )
-            own.update(cursor.fetchall())
+        )
     return [
         (end, NameKind.END.value, shard, shard)
         for end, shards in wanted.items()
@@ -137,11 +138,10 @@ def _insert(rows: Sequence[MapRow]) -> None:
     for start in range(0, len(every), _AT_ONCE):
         part = every[start : start + _AT_ONCE]
         values = ", ".join(["(%s, %s, %s, %s)"] * len(part))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO xds_mappedid ({_COLUMNS}) VALUES {values}{_ENTER}",  # noqa: S608
-                [value for row in part for value in row],
-            )
+        execute(
+            f"INSERT INTO xds_mappedid ({_COLUMNS}) VALUES {values}{_ENTER}",  # noqa: S608
+            [value for row in part for value in row],
+        )
 
 
 def _parts(names: Collection[str]) -> Iterator[list[str]]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 
 from apps.ids.rules import detect_national_number
 from apps.network.queries import facility_of_authority
@@ -19,6 +18,7 @@ from apps.pix.queries import regional_id_of
 from apps.xds.services.relationships import Known
 from apps.xds.services.storing import approved
 from apps.xds.shards import in_shards, marks, shards_of
+from hie.exchange.rows import fetch
 from hie.values.documents import (
     Association,
     DocumentEntry,
@@ -101,17 +101,15 @@ def _rows_named(unique_ids: list[str]) -> list[tuple[Any, ...]]:
     if not shards:
         return []
     named = f"WHERE {where} AND unique_id IN ({marks(unique_ids)})"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT unique_id, 'DocumentEntry', hash, size, '', content_id, facility_code FROM xds_documententry"  # noqa: S608
-            f" {named} UNION ALL"
-            " SELECT unique_id, 'SubmissionSet', '', NULL, digest, NULL, facility_code FROM xds_submissionset"
-            f" {named} UNION ALL"
-            " SELECT unique_id, 'Folder', '', NULL, '', NULL, facility_code FROM xds_folder"
-            f" {named}",
-            [*shards, *unique_ids] * 3,
-        )
-        return list(cursor.fetchall())
+    return fetch(
+        "SELECT unique_id, 'DocumentEntry', hash, size, '', content_id, facility_code FROM xds_documententry"  # noqa: S608
+        f" {named} UNION ALL"
+        " SELECT unique_id, 'SubmissionSet', '', NULL, digest, NULL, facility_code FROM xds_submissionset"
+        f" {named} UNION ALL"
+        " SELECT unique_id, 'Folder', '', NULL, '', NULL, facility_code FROM xds_folder"
+        f" {named}",
+        [*shards, *unique_ids] * 3,
+    )
 
 
 def sent_before(submission: Submission, registered: Mapping[str, list[Registered]], digest: str) -> bool:

@@ -146,9 +146,17 @@ def _filled_in(submission: Submission) -> Submission:
 def register_prepared(
     submission: Submission, *, facility_code: str, sources: Mapping[str, str] | None = None
 ) -> RegistryResult:
+    """``register_within`` in a database transaction of its own."""
+    return register_within(submission, facility_code=facility_code, sources=sources)
+
+
+def register_within(
+    submission: Submission, *, facility_code: str, sources: Mapping[str, str] | None = None
+) -> RegistryResult:
     """Register what ``prepare`` or ``prepare_provided`` has judged, with all that the database says against it.
 
-    sources: of snapshots by entry UUID, what they are made from; then no subscription is told.
+    Runs in the caller's database transaction, which is undone where this raises. sources: of snapshots by entry UUID,
+    what they are made from; then no subscription is told.
     """
     findings, contents = list(submission.findings), submission.contents
     if len(submission.submission_sets) != 1:

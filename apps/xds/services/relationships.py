@@ -12,6 +12,7 @@ from django.db import connection
 
 from apps.xds.models import NameKind, ObjectType, Status
 from apps.xds.shards import in_shards, marks, shards_of
+from hie.exchange.rows import fetch
 from hie.values.documents import (
     APND,
     HAS_MEMBER,
@@ -88,9 +89,7 @@ def _known(uuids: list[str]) -> list[Known]:
         f" FROM {table} WHERE {where} AND entry_uuid IN ({marks(uuids)})"
         for kind, table, object_type in _TABLES
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts), [*shards, *uuids] * len(_TABLES))
-        return [Known(*row) for row in cursor.fetchall()]
+    return [Known(*row) for row in fetch(" UNION ALL ".join(parts), [*shards, *uuids] * len(_TABLES))]
 
 
 def findings(

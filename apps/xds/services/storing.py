@@ -18,6 +18,7 @@ from apps.xds.rules import lines
 from apps.xds.services import id_map
 from apps.xds.shards import shards_of
 from hie.exchange.bulk import COPY_FROM, insert_rows, keys_of
+from hie.exchange.rows import execute, fetch
 from hie.values.codes import Code
 from hie.values.documents import (
     APPROVED,
@@ -47,10 +48,7 @@ def hold(names: Iterable[str]) -> None:
     buckets = sorted({zlib.crc32(name.encode()) % _BUCKETS for name in names})
     if connection.vendor != "postgresql" or not buckets:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS bucket", [_LOCKS_OF_XDS, buckets]
-        )
+    fetch("SELECT pg_advisory_xact_lock(%s, bucket)::text FROM unnest(%s::int[]) AS bucket", [_LOCKS_OF_XDS, buckets])
 
 
 def keep_contents(wanted: Sequence[models.Content]) -> dict[tuple[str, str], int]:
@@ -60,21 +58,19 @@ def keep_contents(wanted: Sequence[models.Content]) -> dict[tuple[str, str], int
     now = _now()
     marks = f"({', '.join(['%s'] * len(_CONTENT_COLUMNS))})"
     found = {}
-    with connection.cursor() as cursor:
-        for start in range(0, len(wanted), _CONTENTS_AT_ONCE):
-            part = wanted[start : start + _CONTENTS_AT_ONCE]
-            values = [value for each in part for value in (each.locator, each.size, each.sha1, each.sha256, now)]
-            cursor.execute(
-                f"INSERT INTO xds_content ({', '.join(_CONTENT_COLUMNS)})"  # noqa: S608 - names of columns
-                f" VALUES {', '.join([marks] * len(part))} ON CONFLICT DO NOTHING",
-                values,
-            )
-            places = ", ".join(["%s"] * len(part))
-            cursor.execute(
-                f"SELECT locator, sha256, id FROM xds_content WHERE locator IN ({places})",  # noqa: S608
-                [each.locator for each in part],
-            )
-            found.update({(locator, sha256): key for locator, sha256, key in cursor.fetchall()})
+    for start in range(0, len(wanted), _CONTENTS_AT_ONCE):
+        part = wanted[start : start + _CONTENTS_AT_ONCE]
+        execute(
+            f"INSERT INTO xds_content ({', '.join(_CONTENT_COLUMNS)})"  # noqa: S608 - names of columns
+            f" VALUES {', '.join([marks] * len(part))} ON CONFLICT DO NOTHING",
+            [value for each in part for value in (each.locator, each.size, each.sha1, each.sha256, now)],
+        )
+        places = ", ".join(["%s"] * len(part))
+        rows = fetch(
+            f"SELECT locator, sha256, id FROM xds_content WHERE locator IN ({places})",  # noqa: S608
+            [each.locator for each in part],
+        )
+        found.update({(locator, sha256): key for locator, sha256, key in rows})
     return found
 
 
@@ -123,13 +119,12 @@ def _insert(kind: type, rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
         shards = tuple(dict.fromkeys(row["shard_key"] for row in rows))
         return keys_of(table, "entry_uuid", [row["entry_uuid"] for row in rows], {"shard_key": shards})
     line = f"({', '.join(['%s'] * len(columns))})"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([line] * len(rows))}"  # noqa: S608
-            " RETURNING entry_uuid, id",
-            [value for row in rows for value in row.values()],
-        )
-        return dict(cursor.fetchall())
+    made = fetch(
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([line] * len(rows))}"  # noqa: S608
+        " RETURNING entry_uuid, id",
+        [value for row in rows for value in row.values()],
+    )
+    return dict(made)
 
 
 def _now() -> Any:
@@ -138,10 +133,11 @@ def _now() -> Any:
 
 def deprecate(rows: Iterable[tuple[int, bytes]]) -> None:
     """Set entries, given by primary key and fragment, to Deprecated, in the column and in the fragment."""
-    changed = [(Status.DEPRECATED.value, with_status(bytes(fragment), DEPRECATED), key) for key, fragment in rows]
-    with connection.cursor() as cursor:
-        for each in changed:
-            cursor.execute("UPDATE xds_documententry SET status = %s, fragment = %s WHERE id = %s", each)
+    for key, fragment in rows:
+        execute(
+            "UPDATE xds_documententry SET status = %s, fragment = %s WHERE id = %s",
+            [Status.DEPRECATED.value, with_status(bytes(fragment), DEPRECATED), key],
+        )
 
 
 def set_status(model: type[Any], key: int, fragment: bytes, status: str) -> None:

@@ -7,7 +7,6 @@ them; an empty one where its facility is open. An association is shown where nei
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ from django.db import connection
 
 from apps.xds.rules import disclosure_of, shows
 from apps.xds.stored_queries.selection import ENTRIES, FOLDERS, SETS, TARGETS, Condition, Table, each_row, named
-from hie.exchange.rows import cursor as cursor_of
+from hie.exchange.rows import each as rows_of
 from hie.values.access import Decision, Permit
 from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
 from hie.values.errors import ExchangeError, Reason
@@ -65,12 +64,11 @@ def entries(asked: Asked, condition: Condition, table: Table = ENTRIES) -> list[
         f"SELECT {asked.answered('e')}, e.patient_id, {DISCLOSURE} FROM {table.name} e"  # noqa: S608
         f" WHERE {condition.sql} ORDER BY e.id"
     )
-    with closing(cursor_of(sql, condition.parameters)) as cursor:
-        for answer_value, patient_id, *columns in each_row(cursor):
-            if patient_id in open_patients or shows(permit, patient_id, *columns):
-                found.append(Row(answer_value, columns[0], patient_id, columns[1]))
-                if len(found) > settings.MAX_RESULTS:
-                    raise too_many()
+    for row in rows_of(sql, condition.parameters):
+        if row[1] in open_patients or shows(permit, *row[1:]):
+            found.append(Row(row[0], row[2], row[1], row[3]))
+            if len(found) > settings.MAX_RESULTS:
+                raise too_many()
     return found
 
 

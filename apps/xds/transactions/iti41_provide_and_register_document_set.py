@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.xds.services import prepare_provided, refuse_limited, register_prepared
+from apps.xds.services import prepare_provided, refuse_limited, register_within
 from apps.xds.transactions.iti42_register_document_set import audit_entries, subjects_of
 from hie.exchange.audit import CREATE, IMPORT, AuditEvent
 from hie.exchange.transaction import Soap, Transaction
@@ -18,7 +18,7 @@ def execute(submission: Submission, permit: Permit) -> RegistryResult:
     """
     node = permit.caller.node
     submission = submission if node.limited_metadata else refuse_limited(submission)
-    return register_prepared(submission, facility_code=node.facility_code)
+    return register_within(submission, facility_code=node.facility_code)
 
 
 ITI_41 = Transaction(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apps.pix.queries import subjects_of as subjects_of_identifiers
-from apps.xds.services import prepare, register_prepared
+from apps.xds.services import prepare, register_within
 from hie.exchange.audit import CREATE, IMPORT, AuditEntry, AuditEvent, AuditObject
 from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access, Permit, Subject
@@ -39,7 +39,7 @@ def audit_entries_of(action: str, submission: Submission, subjects: tuple[Subjec
 
 def execute(submission: Submission, permit: Permit) -> RegistryResult:
     """Register what the caller submits as the record of its own facility."""
-    return register_prepared(submission, facility_code=permit.caller.node.facility_code)
+    return register_within(submission, facility_code=permit.caller.node.facility_code)
 
 
 ITI_42 = Transaction(

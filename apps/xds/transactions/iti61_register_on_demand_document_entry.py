@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.xds.services import register_prepared
+from apps.xds.services import register_within
 from apps.xds.transactions.iti42_register_document_set import audit_entries, subjects_of
 from hie.exchange.audit import CREATE, IMPORT, AuditEvent
 from hie.exchange.transaction import Soap, Transaction
@@ -13,7 +13,7 @@ from hie.wire.ebxml import on_demand
 
 def execute(submission: Submission, permit: Permit) -> RegistryResult:
     """Register what the caller submits as the record of its own facility; the codec has judged it."""
-    return register_prepared(submission, facility_code=permit.caller.node.facility_code)
+    return register_within(submission, facility_code=permit.caller.node.facility_code)
 
 
 ITI_61 = Transaction(
