@@ -387,4 +387,4 @@ def _confirm(
         "back": back,
         "form": form,
     }
-    return TemplateResponse(request, "consent/confirm.html", context)
+    return TemplateResponse(request, "admin/asking.html", context)

@@ -375,7 +375,7 @@ class AcceptedCodeAdmin(ModelAdmin):
             messages.success(request, said % {"count": changed})
             return HttpResponseRedirect(back)
         context = {**self.admin_site.each_context(request), "title": gettext("Load codes.xml"), "form": form}
-        return TemplateResponse(request, "xds/load_codes.html", context | {"back": back})
+        return TemplateResponse(request, "admin/asking.html", context | {"back": back})
 
     @action(description=_("Save codes.xml"), url_path="save", icon="download", permissions=["view"])
     def write_out(self, request: HttpRequest) -> HttpResponse:
