@@ -84,7 +84,7 @@ def _database() -> dict[str, Any]:
                 "timeout": 20,
                 "init_command": (
                     "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
-                    "PRAGMA cache_size=-16000;PRAGMA mmap_size=268435456;"
+                    "PRAGMA cache_size=-16000;PRAGMA mmap_size=268435456;PRAGMA wal_autocheckpoint=8000;"
                 ),
             },
         }

@@ -27,6 +27,7 @@ from hie.transport.web_server import WebServer
 
 GRACE_SECONDS = 25
 RESTART_PAUSE_SECONDS = 2.0
+OBJECTS_BETWEEN_COLLECTIONS = (10_000, 10, 10)  # a message makes some hundred and leaves next to none in cycles
 
 
 def serve_http() -> None:
@@ -94,6 +95,7 @@ class Command(BaseCommand):
         connections.close_all()  # a child must not share its parent's connection
         gc.collect()
         gc.freeze()  # what is loaded stays shared between parent and children
+        gc.set_threshold(*OBJECTS_BETWEEN_COLLECTIONS)
         children = {_spawn(name): name for name in names}
         stopping = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
