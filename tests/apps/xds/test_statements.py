@@ -59,13 +59,15 @@ pytestmark = pytest.mark.django_db
 
 
 def cost(transaction: Transaction, request: Any, patient: str) -> tuple[int, int]:
-    """Statements of the question whose data it is, and of the verb; those that hold and release are left out."""
+    """Statements of finding whose data it is, and of the verb; those that hold and release are left out."""
     allowed = permit(patient, access=Access.SUBMIT if transaction.changes else Access.FIND)
     allowed = replace(
         allowed, caller=replace(allowed.caller, node=replace(allowed.caller.node, facility_code=FACILITY))
     )
     transaction.subject(request)  # what is remembered of the network is no cost of a message
     with CaptureQueriesContext(connection) as asking:
+        if transaction.find is not None:
+            request = transaction.find(request)
         transaction.subject(request)
     if transaction.prepare is not None:
         request = transaction.prepare(request)
