@@ -166,6 +166,7 @@ def _repeat(template: Template, numbers: range) -> None:
             " (number bigint, patient text, shard integer, first text, scattered text)"
         )
         cursor.execute("TRUNCATE patients")
+        cursor.execute("SET LOCAL session_replication_role = replica")  # what refers to what is right as it is written
         with cursor.copy("COPY patients FROM STDIN") as copy:
             for number in numbers:
                 patient, scattered = _patient(template, number), _scattered(number)
