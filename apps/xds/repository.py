@@ -16,9 +16,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from threading import Lock, local
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -42,7 +43,7 @@ from hie.values.documents import (
 from hie.values.errors import ExchangeError, Finding, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 log = logging.getLogger("apps.xds.repository")
 
@@ -60,10 +61,10 @@ _DAMAGED = "The content of this document is lost or altered; the operator of the
 def retrieve(request: RetrieveRequest, permit: Permit) -> RetrieveResult:
     """The documents that were asked for and may be read, in their order; a finding for each of the others.
 
-    A document that is unknown and one that is withheld are answered alike. The rows are those whose patients the gate
-    was asked about (``patients_of``), where this thread has just done so; else one statement of SQL.
+    A document that is unknown and one that is withheld are answered alike. What ``located`` has found is not asked for
+    again.
     """
-    rows = _rows_asked_about(request)
+    rows = located(request).rows
     documents: list[RetrievedDocument] = []
     findings: list[Finding] = []
     for each in request.documents:
@@ -74,10 +75,24 @@ def retrieve(request: RetrieveRequest, permit: Permit) -> RetrieveResult:
     return RetrieveResult(tuple(documents), tuple(findings))
 
 
+@dataclass(frozen=True, slots=True)
+class Located(RetrieveRequest):
+    """A request with the rows of what it asks for, by unique id and repository, newest first."""
+
+    rows: Mapping[tuple[str, str], list[tuple]] = field(default_factory=dict, compare=False)
+
+
+def located(request: RetrieveRequest) -> Located:
+    """The request with its rows, which gate, answer and record go by. Two statements, or none where it has them.
+
+    Raises ExchangeError(TOO_LARGE) where it names more documents than a request may.
+    """
+    return request if isinstance(request, Located) else Located(request.documents, _rows_of(request.documents))
+
+
 def patients_of(request: RetrieveRequest) -> dict[DocumentRequest, tuple[str, ...]]:
     """The regional ids of the patients whose documents are asked for; a document that is not known is left out."""
-    rows = _rows_of(request.documents)
-    _thread.asked_about = (request, rows)
+    rows = located(request).rows
     owners = {each: dict.fromkeys(row[_PATIENT] for row in rows.get(_key(each), ())) for each in request.documents}
     return {each: tuple(patients) for each, patients in owners.items() if patients}
 
@@ -191,16 +206,6 @@ def repository_of(facility_code: str) -> str:
     return member.repository_oid if member is not None and member.hosted_repository else str(settings.REPOSITORY_OID)
 
 
-_thread = local()
-
-
-def _rows_asked_about(request: RetrieveRequest) -> dict[tuple[str, str], list[tuple]]:
-    """The rows of this very request as ``patients_of`` found them, once; those of the database where it did not."""
-    asked, rows = getattr(_thread, "asked_about", (None, {}))
-    _thread.asked_about = (None, {})
-    return rows if asked is request else _rows_of(request.documents)
-
-
 def _key(asked: DocumentRequest) -> tuple[str, str]:
     return asked.document_unique_id, asked.repository_unique_id
 
@@ -230,7 +235,7 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
     return rows
 
 
-def _document(asked: DocumentRequest, rows: dict[tuple[str, str], list[tuple]], permit: Permit) -> RetrievedDocument:
+def _document(asked: DocumentRequest, rows: Mapping[tuple[str, str], list[tuple]], permit: Permit) -> RetrievedDocument:
     if asked.repository_unique_id not in repositories():
         raise ExchangeError(Reason.UNKNOWN_REPOSITORY, _UNKNOWN_REPOSITORY, asked.document_unique_id)
     for row in rows.get(_key(asked), ()):

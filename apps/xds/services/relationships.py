@@ -73,15 +73,18 @@ def known_objects(submission: Submission) -> dict[str, Known]:
     return known_uuids(named)
 
 
-def known_uuids(named: Iterable[str]) -> dict[str, Known]:
-    """The objects of the registry that bear one of these entry UUIDs; what is none is passed over."""
+def known_uuids(named: Iterable[str], shards: list[int] | None = None) -> dict[str, Known]:
+    """The objects of the registry that bear one of these entry UUIDs; what is none is passed over.
+
+    shards: those of the names, where the caller has asked the map already.
+    """
     uuids = [each for each in dict.fromkeys(named) if is_uuid_urn(each)]
-    rows = [row for start in range(0, len(uuids), _AT_ONCE) for row in _known(uuids[start : start + _AT_ONCE])]
+    rows = [row for start in range(0, len(uuids), _AT_ONCE) for row in _known(uuids[start : start + _AT_ONCE], shards)]
     return {row.entry_uuid: row for row in rows}
 
 
-def _known(uuids: list[str]) -> list[Known]:
-    where, shards = in_shards("shard_key", shards_of(uuids))
+def _known(uuids: list[str], shards: list[int] | None) -> list[Known]:
+    where, shards = in_shards("shard_key", shards_of(uuids) if shards is None else shards)
     if not shards:
         return []
     parts = [

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -24,7 +23,8 @@ from apps.xds.rules import origins_of
 from apps.xds.services import id_map
 from apps.xds.services.relationships import Known, known_uuids
 from apps.xds.services.storing import hold
-from apps.xds.shards import marks, shards_of
+from apps.xds.shards import in_shards, marks, shards_of, shards_of_patients
+from hie.exchange.rows import execute, fetch
 from hie.values.documents import (
     HAS_MEMBER,
     DocumentRequest,
@@ -47,6 +47,9 @@ _MODELS = {
 }
 
 
+_OWNED = ("unique_id", "repository_unique_id", "patient_id")
+
+
 def patients_of_objects(removal: RemoveObjects) -> tuple[str, ...]:
     """The regional ids of the patients whose objects are named."""
     return tuple(dict.fromkeys(each.patient_id for each in known_uuids(removal.object_ids).values()))
@@ -56,11 +59,11 @@ def patients_of_documents(removal: RemoveDocuments) -> dict[DocumentRequest, str
     """The regional id of the patient of each document that is known."""
     unique_ids = [each.document_unique_id for each in removal.documents]
     owners: dict[tuple[str, str], str] = {}
-    shards = shards_of(unique_ids)
-    for model in (models.DocumentEntry, models.Withdrawn):
-        rows = model._default_manager.filter(unique_id__in=unique_ids, shard_key__in=shards)
-        for unique_id, repository, patient_id in rows.values_list("unique_id", "repository_unique_id", "patient_id"):
-            owners[repository, unique_id] = patient_id
+    named = {"unique_id__in": unique_ids, "shard_key__in": shards_of(unique_ids)}
+    entries = models.DocumentEntry.objects.filter(**named).values_list(*_OWNED)
+    withdrawn = models.Withdrawn.objects.filter(**named).values_list(*_OWNED)
+    for unique_id, repository, patient_id in entries.union(withdrawn, all=True):
+        owners[repository, unique_id] = patient_id
     keys = {each: (each.repository_unique_id, each.document_unique_id) for each in removal.documents}
     return {each: owners[key] for each, key in keys.items() if key in owners}
 
@@ -72,9 +75,10 @@ def remove_objects(removal: RemoveObjects, *, facility_code: str) -> RegistryRes
         detail = f"One request may name at most {settings.MAX_RESULTS} objects; send several."
         raise ExchangeError(Reason.TOO_LARGE, detail)
     hold(removal.object_ids)
-    known = known_uuids(removal.object_ids)
+    shards = shards_of(removal.object_ids)
+    known = known_uuids(removal.object_ids, shards)
     hold(dict.fromkeys(each.patient_id for each in known.values()))
-    findings = [*removal.findings, *_findings(removal, known, facility_code)]
+    findings = [*removal.findings, *_findings(removal, known, shards, facility_code)]
     if findings:
         raise ExchangeError.of(findings)
     for patient_id in dict.fromkeys(each.patient_id for each in known.values()):
@@ -95,19 +99,16 @@ def _take_out(known: Mapping[str, Known]) -> None:
 
 def _deleted(kind: str, patient_id: str, keys: list[int]) -> list[str]:
     """Delete objects of one kind and patient with what the side tables say of them; return their unique ids."""
-    model, shard = _MODELS[kind], shard_key_of(patient_id)
-    unique_ids: list[str] = []
-    if kind != "Association":
-        rows: Any = model._default_manager.filter(shard_key=shard, pk__in=keys)
-        unique_ids += rows.values_list("unique_id", flat=True)
-    tables = [(table._meta.db_table, f"{owner}_id") for table, owner in SIDE_TABLES.get(model, ())]
-    with connection.cursor() as cursor:
-        for table, column in (*tables, (model._meta.db_table, "id")):
-            cursor.execute(
-                f"DELETE FROM {table} WHERE shard_key = %s AND patient_id = %s AND {column} IN ({marks(keys)})",  # noqa: S608
-                [shard, patient_id, *keys],
-            )
-    return unique_ids
+    model = _MODELS[kind]
+    gone = "WHERE shard_key = %s AND patient_id = %s AND {} IN (" + marks(keys) + ")"
+    parameters = [shard_key_of(patient_id), patient_id, *keys]
+    for table, owner in SIDE_TABLES.get(model, ()):
+        execute(f"DELETE FROM {table._meta.db_table} {gone.format(f'{owner}_id')}", parameters)  # noqa: S608
+    delete = f"DELETE FROM {model._meta.db_table} {gone.format('id')}"  # noqa: S608
+    if kind == "Association":
+        execute(delete, parameters)
+        return []
+    return [unique_id for (unique_id,) in fetch(f"{delete} RETURNING unique_id", parameters)]
 
 
 def withdraw_snapshots(patient_id: str, made_from: Collection[str]) -> None:
@@ -130,7 +131,10 @@ def withdraw_snapshots(patient_id: str, made_from: Collection[str]) -> None:
         transaction.on_commit(partial(remove_documents, RemoveDocuments((document,)), facility_code=""))
 
 
-def _findings(removal: RemoveObjects, known: dict[str, Known], facility_code: str) -> Iterator[Finding]:
+def _findings(
+    removal: RemoveObjects, known: dict[str, Known], shards: list[int], facility_code: str
+) -> Iterator[Finding]:
+    """What is wrong with a removal. shards: in which the objects lie, or something that touches them."""
     for uuid in removal.object_ids:
         location = f"{uuid[:128]}: ObjectRef"
         if uuid not in known:
@@ -142,7 +146,7 @@ def _findings(removal: RemoveObjects, known: dict[str, Known], facility_code: st
             yield Finding(Reason.CALLER_NOT_ENTITLED, detail, location)
     named = list(known)
     touching = models.Association.objects.filter(
-        Q(source_uuid__in=named) | Q(target_uuid__in=named), shard_key__in=shards_of(named)
+        Q(source_uuid__in=named) | Q(target_uuid__in=named), shard_key__in=shards
     )
     for uuid, *ends in touching.values_list("entry_uuid", "source_uuid", "target_uuid"):
         for end in ends if uuid not in known else ():
@@ -185,22 +189,14 @@ def _withdraw(known: Mapping[str, Known]) -> None:
     entries = [each for each in known.values() if each.kind == "DocumentEntry"]
     if not entries:
         return
-    shards = {shard_key_of(each.patient_id) for each in entries}
-    rows = models.DocumentEntry.objects.filter(
-        pk__in=[each.key for each in entries], shard_key__in=shards, content__isnull=False
-    )
-    rows = rows.select_related("content").defer("fragment")
-    models.Withdrawn.objects.bulk_create(
-        models.Withdrawn(
-            patient_id=row.patient_id,
-            shard_key=row.shard_key,
-            unique_id=row.unique_id,
-            repository_unique_id=row.repository_unique_id,
-            facility_code=row.facility_code,
-            content=row.content,
-        )
-        for row in rows
-        if row.content is not None
+    where, shards = in_shards("shard_key", shards_of_patients(each.patient_id for each in entries))
+    keys = [each.key for each in entries]
+    shared = "patient_id, shard_key, unique_id, repository_unique_id, facility_code, content_id"
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    execute(
+        f"INSERT INTO xds_withdrawn (withdrawn_at, {shared}) SELECT %s, {shared} FROM xds_documententry"  # noqa: S608
+        f" WHERE {where} AND id IN ({marks(keys)}) AND content_id IS NOT NULL",
+        [now, *shards, *keys],
     )
 
 
@@ -249,11 +245,17 @@ def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
 def _release(content: models.Content) -> None:
     """Give the bytes up where nothing names them any more; they go when that is certain."""
     models.Content.objects.select_for_update().filter(pk=content.pk).first()  # a registration may be counting on it
-    used = models.DocumentEntry.objects.filter(content=content).exists()
-    if used or models.Withdrawn.objects.filter(content=content).exists():
+    if fetch(_NAMED, [content.pk] * 2):
         return
-    content.delete()
+    execute("DELETE FROM xds_sealingkey WHERE content_id = %s", [content.pk])
+    execute("DELETE FROM xds_content WHERE id = %s", [content.pk])
     transaction.on_commit(lambda: give_up(content.locator, content.sha256))
+
+
+_NAMED = (
+    "SELECT 1 WHERE EXISTS (SELECT 1 FROM xds_documententry WHERE content_id = %s)"
+    " OR EXISTS (SELECT 1 FROM xds_withdrawn WHERE content_id = %s)"
+)
 
 
 def give_up(locator: str, sha256: str) -> bool:

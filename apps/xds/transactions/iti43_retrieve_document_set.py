@@ -78,6 +78,7 @@ ITI_43 = Transaction(
         mtom=True,
     ),
     codec=retrieve,
+    find=repository.located,
     subject=subjects_of,
     access=Access.RETRIEVE,
     execute=retrieve_documents,

@@ -43,9 +43,10 @@ def on_demand(patient: str, **changes: Any) -> DocumentRequest:
 def test_it_is_made_for_each_reader(patient: str, django_assert_num_queries: Any) -> None:
     asked = RetrieveRequest((on_demand(patient),))
     assert repository.patients_of(asked) == {asked.documents[0]: (patient,)}
+    located = repository.located(asked)
     with django_assert_num_queries(2):
-        (first,) = retrieve(asked, permit(patient, access=Access.RETRIEVE)).documents
-    (second,) = retrieve(asked, permit(patient, access=Access.RETRIEVE)).documents
+        (first,) = retrieve(located, permit(patient, access=Access.RETRIEVE)).documents
+    (second,) = retrieve(located, permit(patient, access=Access.RETRIEVE)).documents
     assert first.path.read_bytes() == f"summary of {patient}".encode()
     assert first.size == len(first.path.read_bytes())
     assert first.new_document_unique_id != second.new_document_unique_id
