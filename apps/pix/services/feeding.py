@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from apps.pix.models import Assertion, Encounter, FeedMessage, LinkEvent, LocalIdentifier
 from apps.pix.queries import regional_id_of
-from apps.pix.services import intake, linking, links, versions
+from apps.pix.services import intake, linking, links, new_charts, versions
 from apps.pix.services.charts import (
     adapted,
     chart_of,
@@ -111,6 +111,11 @@ def message_key(message_id: str, content: str, sender: str) -> str:
     return hashlib.sha256(f"{sender}|{message_id}|{content}".encode()).hexdigest()
 
 
+def key_of(feed: PatientFeed, sender: str) -> str:
+    """The same of a feed; "" of one without a message id, which is always new."""
+    return message_key(feed.message_id, content_of_message(feed), sender) if feed.message_id else ""
+
+
 def remember_all(keys: Collection[str], now: datetime) -> set[str]:
     """Those of the messages that are new; all of them are known from now on."""
     if connection.vendor == "postgresql":
@@ -165,7 +170,7 @@ def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> s
         row, regional_id = found
         return _regional(row) if update(row, told, cause) else regional_id
     scorer = versions.in_force()
-    new = intake.prepare(identifier, told, cause, scorer.version.kinds)
+    new = new_charts.prepare(identifier, told, cause, scorer.version.kinds)
     linking.lock_keys(new.keys)
     regional_id = intake.take([new], scorer, alone=False)[new.id]
     if links.arrived({(identifier.oid, identifier.value): cause}):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from django.db import connection
 
 from apps.ids import services as ids
 from apps.pix import matching
-from apps.pix.matching import Decision, Group, Outcome, Regrouped, Scorer, Tie
+from apps.pix.matching import Chart, Decision, Group, Outcome, Regrouped, Scorer, Tie, Verdict
 from apps.pix.models import (
     Assertion,
     LinkEvent,
@@ -400,12 +400,22 @@ def _kind(previous: int, target: int, staying: frozenset[int], tie: Tie | None) 
     return Kind.LINKED if tie and staying else Kind.UNLINKED
 
 
+_NOTHING: Mapping[int, list[list[object]]] = {}
+
+
 def reasons(
-    store: DatabaseStore, found: Regrouped, chart: int, tie: Tie | None, cause: Cause, scorer: Scorer
+    store: DatabaseStore,
+    found: Regrouped,
+    chart: int,
+    tie: Tie | None,
+    cause: Cause,
+    scorer: Scorer,
+    explained: Mapping[int, list[list[object]]] = _NOTHING,
 ) -> tuple[str, dict[str, object]]:
     """(rule, evidence) of an event: what a clerk decided, what was stated, or what the machine found, field by field.
 
-    fields: ``[field, level, bits]`` of each field that said something. scorer: of the version in force.
+    fields: ``[field, level, bits]`` of each field that said something. scorer: of the version in force. explained: the
+    fields of this chart's decisions with others, where somebody has them.
     """
     by: dict[str, object] = {name: said for name, said in (("by", cause.by), ("reason", cause.reason)) if said}
     if tie is None:
@@ -418,14 +428,19 @@ def reasons(
     if scorer.version.name != decision.version:
         scorer = versions.scorer_of(decision.version)
     verdict = decision.verdict
-    explained = matching.explain(scorer, found.charts[pair[0]], found.charts[pair[1]], verdict)
+    fields = explained.get(other) or fields_of(scorer, found.charts[pair[0]], found.charts[pair[1]], verdict)
     evidence: dict[str, object] = {
         "chart": other,
         "rules": decision.version,
         "score": round(verdict.score, 2),
-        "fields": [[each.field, each.level, each.bits] for each in explained.weights],
+        "fields": fields,
     }
     return cause.rule or f"{decision.version} {verdict.rule}", evidence | by
+
+
+def fields_of(scorer: Scorer, one: Chart, other: Chart, verdict: Verdict) -> list[list[object]]:
+    """What each field said of a pair: ``[field, level, bits]``."""
+    return [[each.field, each.level, each.bits] for each in matching.explain(scorer, one, other, verdict).weights]
 
 
 def _tell_moved(charts: list[LocalIdentifier], previous: int, target: int, cause: Cause) -> None:
