@@ -289,12 +289,6 @@ def _number_of(insurance: dict[str, str]) -> tuple[str, ...]:
     return tuple(insurance.get(part, "") for part in ("insurer_number", "symbol", "number", "branch"))
 
 
-def search_fields(row: LocalIdentifier) -> tuple[object, ...]:
-    """What the search keys are made of: they are written again where this has changed."""
-    names = [getattr(row, f"{each}_{part}") for each in REPRESENTATIONS for part in ("family", "given")]
-    return (*names, str(row.addresses), str(row.telephones))
-
-
 @dataclass(frozen=True, slots=True)
 class SearchKeys:
     """The keys by which a chart is found (PDQ): rows of the three tables, without the chart."""
@@ -335,11 +329,16 @@ def search_keys_of(told: Demographics) -> SearchKeys:
     return SearchKeys(tuple(names), tuple(telephones), tuple(addresses))
 
 
-def write_search_keys(row: LocalIdentifier) -> None:
-    """Write the search keys of a saved chart anew."""
-    for table in SEARCHED:
-        execute(f"DELETE FROM {table.name} WHERE record_id = %s", [row.pk])  # noqa: S608 - a constant
-    many.insert(*search_keys_of(demographics_of(row)).rows(row.pk))
+def write_search_keys(row: LocalIdentifier, before: SearchKeys) -> None:
+    """Write the search keys of a saved chart anew, in the tables where they are not what they were."""
+    written = []
+    for (table, now), (_, old) in zip(
+        search_keys_of(demographics_of(row)).rows(row.pk), before.rows(row.pk), strict=True
+    ):
+        if now != old:
+            execute(f"DELETE FROM {table.name} WHERE record_id = %s", [row.pk])  # noqa: S608 - a constant
+            written.append((table, now))
+    many.insert(*written)
 
 
 _LONGEST_ADDRESS = (20, 40, 120, 255)

@@ -29,7 +29,7 @@ from apps.pix.services.charts import (
     demographics_of,
     find_row,
     is_fed,
-    search_fields,
+    search_keys_of,
     write_content,
     write_demographics,
     write_search_keys,
@@ -168,7 +168,9 @@ def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> s
     found = find_row(identifier.oid, identifier.value)
     if found is not None:
         row, regional_id = found
-        return _regional(row) if update(row, told, cause) else regional_id
+        person = row.person_id
+        update(row, told, cause)
+        return regional_id if row.person_id == person else _regional(row)
     scorer = versions.in_force()
     new = new_charts.prepare(identifier, told, cause, scorer.version.kinds)
     linking.lock_keys(new.keys)
@@ -185,12 +187,11 @@ def update(row: LocalIdentifier, told: Demographics, cause: Cause) -> bool:
     if not changes(row, told):
         write_seen([row.pk], cause.at)
         return False
-    before, searched_before = chart_of(row), search_fields(row)
+    before, searched_before = chart_of(row), search_keys_of(demographics_of(row))
     write_demographics(row, told)
     row.last_seen = cause.at
     write_content(row)
-    if search_fields(row) != searched_before:
-        write_search_keys(row)
+    write_search_keys(row, searched_before)
     if chart_of(row) != before:
         linking.reconsider(row, cause)
     return True

@@ -113,7 +113,7 @@ def reconsider(row: LocalIdentifier, cause: Cause) -> None:
     lock_keys(keys | stale)
     if keys != stale:
         pairs.write_keys(row.pk, keys, stale)
-    settle_charts({row.pk, *_decide_anew(row, scorer)}, row, cause)
+    settle_charts({row.pk, *_decide_anew(row, scorer)}, row, cause, scorer=scorer)
 
 
 def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause) -> None:
@@ -125,12 +125,12 @@ def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Ca
     if known is not None and not known.one_human and basis == Assertion.Basis.ONE_MESSAGE:
         return
     if known is None or not known.one_human:
-        write_statement(first, second, basis, cause, one_human=True)
-    linked: set[int] = set()
+        _write_statement(first, second, basis, cause, one_human=True, known=known)
+    scorer, linked = versions.in_force(), set[int]()
     if basis == Assertion.Basis.MERGE:
         lock_keys(pairs.keys_of(second.pk))
-        linked = _decide_anew(second, versions.in_force())  # that it is merged away counts
-    settle(first, second, cause, besides=linked)
+        linked = _decide_anew(second, scorer)  # that it is merged away counts
+    settle_charts({first.pk, second.pk, *linked}, second, cause, survivor=first, scorer=scorer)
 
 
 def settle(first: LocalIdentifier, second: LocalIdentifier, cause: Cause, *, besides: Collection[int] = ()) -> None:
@@ -142,7 +142,18 @@ def write_statement(
     first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause, *, one_human: bool
 ) -> None:
     """Keep what was stated of two charts; it ends what was stated of them before."""
-    known = _statement(first, second)
+    _write_statement(first, second, basis, cause, one_human=one_human, known=_statement(first, second))
+
+
+def _write_statement(
+    first: LocalIdentifier,
+    second: LocalIdentifier,
+    basis: str,
+    cause: Cause,
+    *,
+    one_human: bool,
+    known: Assertion | None,
+) -> None:
     if known is not None:
         Assertion.objects.filter(pk=known.pk).update(ended_at=cause.at)
     low, high = sorted((first.pk, second.pk))
@@ -236,12 +247,10 @@ def _decide(chart: matching.Chart, scorer: Scorer, *, fed: bool = False) -> dict
 
 def _decide_anew(row: LocalIdentifier, scorer: Scorer) -> set[int]:
     """Replace what was decided of a saved chart; the charts it was linked with before or is now."""
-    before = {
-        each.other(row.pk) for each in DatabaseStore().decisions([row.pk]) if each.verdict.outcome is Outcome.LINK
-    }
+    before = {each.other(row.pk): each for each in DatabaseStore().decisions([row.pk])}
     decided = _decide(chart_of(row), scorer, fed=is_fed(row))
-    pairs.write_decisions(row.pk, decided, anew=True)
-    return before | _linked(decided)
+    pairs.write_decisions(row.pk, decided, anew=bool(before))
+    return _linked(before) | _linked(decided)
 
 
 def _linked(decided: dict[int, Decision]) -> set[int]:
@@ -252,14 +261,20 @@ def _linked(decided: dict[int, Decision]) -> set[int]:
 
 
 def settle_charts(
-    charts: set[int], changed: LocalIdentifier, cause: Cause, *, survivor: LocalIdentifier | None = None
+    charts: set[int],
+    changed: LocalIdentifier,
+    cause: Cause,
+    *,
+    survivor: LocalIdentifier | None = None,
+    scorer: Scorer | None = None,
 ) -> tuple[set[int], set[int]]:
     """Group everything that is tied to these charts and make the persons follow.
 
     survivor: the chart whose person survives where persons join; else the oldest person does. Both rows know their
-    person afterwards. Returns the charts that were looked at, and the persons under whom they stood or stand.
+    person afterwards. Returns the charts that were looked at, and the persons under whom they stood or stand. scorer:
+    of the version in force, where the caller has it.
     """
-    scorer = versions.in_force()
+    scorer = scorer or versions.in_force()
     store, found = _locked_component(charts, scorer)
     persons = {store.rows[chart].person_id for chart in found.charts} - {0}
     for each in (changed, survivor):
