@@ -76,7 +76,7 @@ def _database() -> dict[str, Any]:
     url = environment.text("HIE_DATABASE_URL")
     if not url:
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "hie.sqlite",
             "NAME": DATA_DIR / "hie.sqlite3",
             "CONN_MAX_AGE": None,
             "OPTIONS": {

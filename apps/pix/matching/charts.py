@@ -34,7 +34,7 @@ class Name(NamedTuple):
 
 
 class Named(Protocol):
-    """A chart as far as its names go: ``Chart``, or ``Glance`` where no more was read."""
+    """A chart as far as its names and birth go: ``Chart``, or ``Glance`` where no more was read."""
 
     @property
     def id(self) -> int: ...
@@ -46,16 +46,22 @@ class Named(Protocol):
     def names_kana(self) -> Name: ...
     @property
     def names_latin(self) -> Name: ...
+    @property
+    def birth_date(self) -> str: ...
+    @property
+    def born(self) -> str: ...
 
 
 class Glance(NamedTuple):
-    """The names of one chart, as ``Chart`` has them. current: it was not merged into another."""
+    """The names and birth of one chart, as ``Chart`` has them. current: it was not merged into another."""
 
     id: int
     current: bool
     names_kanji: Name
     names_kana: Name
     names_latin: Name
+    birth_date: str
+    born: str
 
 
 class Place(NamedTuple):
@@ -155,9 +161,9 @@ def read_chart(
     )
 
 
-def glance(chart_id: int, name: PersonName, *, current: bool = True) -> Glance:
+def glance(chart_id: int, name: PersonName, birth_date: str, *, current: bool = True) -> Glance:
     """What a first look at a candidate reads of it."""
-    return Glance(chart_id, current, *names_of(name))
+    return Glance(chart_id, current, *names_of(name), birth_day(birth_date), birth_as_written(birth_date))
 
 
 def names_of(name: PersonName) -> tuple[Name, Name, Name]:

@@ -96,7 +96,7 @@ def compare(one: Chart, other: Chart) -> Vector:
     return (
         given,
         family,
-        _birth(one.born, other.born) if one.born and other.born else MISSING,
+        births(one, other),
         (0 if one.sex == other.sex else 1) if one.sex and other.sex else MISSING,
         place,
         street,
@@ -115,6 +115,11 @@ _EQUAL, _ALIKE, _ONE, _TWO, _PART, _DIFFER = range(6)
 def given_names(one: Named, other: Named) -> int:
     """The level of the given names alone, as ``compare`` finds it."""
     return _names(one, other)[0]
+
+
+def births(one: Named, other: Named) -> int:
+    """The level of the birth dates alone, as ``compare`` finds it."""
+    return _birth(one.born, other.born) if one.born and other.born else MISSING
 
 
 def _names(one: Named, other: Named) -> tuple[int, int]:

@@ -72,17 +72,23 @@ def decide(scorer: Scorer, one: Chart, other: Chart) -> Verdict:
 _AGAINST = 3.0
 
 
-def plainly_two(scorer: Scorer, one: Named, other: Named) -> bool:
-    """Whether ``decide`` takes two charts for separate whatever else they say, told by their names alone.
+def plainly_two(scorer: Scorer, one: Named, other: Named, *, insured: bool) -> bool:
+    """Whether ``decide`` takes two charts for separate whatever else they say, told by names and birth dates alone.
 
-    It holds for charts that share no insurance number. Most candidates are told apart so, before the rest is read.
+    insured: they may share an insurance number; then it takes another birth date besides another given name, as the
+    members of one household have. Most candidates are told apart so, before the rest is read.
     """
     return (
         "twins" in scorer.version.hard_rules
         and one.current
         and other.current
         and level.given_names(one, other) == level.DIFFERENT_NAME
+        and not (insured and _born_alike(one, other))
     )
+
+
+def _born_alike(one: Named, other: Named) -> bool:
+    return one.birth_date == other.birth_date != "" or level.births(one, other) == level.BIRTH_EQUAL
 
 
 def explain(scorer: Scorer, one: Chart, other: Chart, verdict: Verdict) -> Explanation:

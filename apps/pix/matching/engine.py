@@ -54,7 +54,7 @@ class Store(Protocol):
         """For each key the charts that have it, at most ``limit`` + 1 of each: more of them are not needed."""
 
     def glances(self, ids: Collection[int]) -> Mapping[int, Named]:
-        """The names of the charts with these ids: enough to tell most candidates apart."""
+        """Names and birth of the charts with these ids: enough to tell most candidates apart."""
 
     def charts(self, ids: Collection[int]) -> Mapping[int, Chart]:
         """The charts with these ids."""
@@ -84,10 +84,12 @@ def consider(chart: Chart, store: Store, scorer: Scorer) -> Considered:
 
 def consider_found(chart: Chart, search: Search, store: Store, scorer: Scorer) -> Considered:
     """Decide a chart with the candidates that a search has found."""
-    seen = store.glances(search.charts - search.insured)
-    worth = [each for each, other in seen.items() if not plainly_two(scorer, chart, other)]
+    seen = store.glances(search.charts)
+    worth = [
+        each for each, other in seen.items() if not plainly_two(scorer, chart, other, insured=each in search.insured)
+    ]
     decided = []
-    for other in store.charts({*worth, *search.insured}).values():
+    for other in store.charts(worth).values():
         verdict = decide(scorer, chart, other)
         if verdict.outcome is not Outcome.SEPARATE:
             first, second = sorted((chart.id, other.id))

@@ -184,6 +184,8 @@ def birth_date(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).strip().upper()
     if not text or text[:8] == "19000101":
         return ""
+    if len(text) == 8 and text.isascii() and text.isdigit():
+        return _known_part(int(text[:4]), text[4:6], text[6:])
     for pattern in (_ERA_PACKED, _ERA_DATE, _DATE, _PLAIN):
         found = pattern.fullmatch(text)
         if found:
@@ -199,7 +201,8 @@ def _known_part(year: int, month: str | None, day: str | None) -> str:
     if not month or not 1 <= int(month) <= 12:
         return f"{year:04}"
     try:
-        return f"{date(year, int(month), int(day or 0)):%Y%m%d}"
+        date(year, int(month), int(day or 0))
+        return f"{year:04}{int(month):02}{int(day or 0):02}"
     except ValueError:
         return f"{year:04}{int(month):02}"
 

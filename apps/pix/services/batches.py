@@ -7,7 +7,7 @@ single feed is, in its place in the order. Nobody else works on the index meanwh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,14 +18,16 @@ from django.utils import timezone
 
 from apps.pix.matching import Scorer
 from apps.pix.models import LocalIdentifier
-from apps.pix.services import feeding, intake, linking, links, versions
+from apps.pix.services import feeding, intake, linking, links, new_charts, versions
 from apps.pix.services.charts import find_row, find_rows, write_seen
 from apps.pix.services.checking import check
-from apps.pix.services.intake import NewChart
+from apps.pix.services.intake import Ahead
 from apps.pix.services.linking import Cause
+from apps.pix.services.new_charts import NewChart
 from hie.exchange.rows import execute, fetch, listed, numbers
 from hie.values.errors import ExchangeError
 from hie.values.patients import FeedEvent, FeedOutcome, PatientFeed
+from hie.values.people import Demographics
 
 
 def feed_all(
@@ -50,10 +52,21 @@ def feed_all(
 
 @dataclass(slots=True)
 class Told:
-    """One event of a run: checked, or why it was refused. new: what it makes of a chart that is not known, prepared."""
+    """One event of a run: checked, or why it was refused. new: what it makes of a chart that is not known, prepared.
+
+    whole: the event with what it tells of the patient, where ``feed`` leaves that out; key: then, of its message.
+    """
 
     feed: PatientFeed | ExchangeError
     new: NewChart | None = None
+    whole: Callable[[], PatientFeed] | None = None
+    key: str = ""
+
+    @property
+    def demographics(self) -> Demographics:
+        """What it tells of the patient."""
+        assert isinstance(self.feed, PatientFeed)
+        return self.whole().demographics if self.whole else self.feed.demographics
 
 
 @dataclass(slots=True)
@@ -66,10 +79,10 @@ class Done:
     unchanged: int = 0
 
 
-def carry_out_all(told: Sequence[Told], facility_code: str, sender: str) -> Done:
-    """Carry out a run in the caller's database transaction."""
+def carry_out_all(told: Sequence[Told], facility_code: str, sender: str, ahead: Ahead | None = None) -> Done:
+    """Carry out a run in the caller's database transaction. ahead: who prepared it, and compares it with the index."""
     now = timezone.now()
-    run = _Run(facility_code, now)
+    run = _Run(facility_code, now, ahead)
     run.begin(told, sender)
     for place, each in enumerate(told):
         run.do(place, each)
@@ -77,7 +90,8 @@ def carry_out_all(told: Sequence[Told], facility_code: str, sender: str) -> Done
 
 
 class _Run:
-    def __init__(self, facility_code: str, now: datetime) -> None:
+    def __init__(self, facility_code: str, now: datetime, ahead: Ahead | None) -> None:
+        self._ahead = ahead  # as long as the index is what was committed
         self._facility = facility_code
         self._now = now
         self._keys: dict[int, str] = {}
@@ -96,8 +110,7 @@ class _Run:
         """Remember the messages, keep everybody else out, read the charts that are known."""
         for place, each in enumerate(told):
             if isinstance(each.feed, PatientFeed) and each.feed.message_id:
-                content = feeding.content_of_message(each.feed)
-                self._keys[place] = feeding.message_key(each.feed.message_id, content, sender)
+                self._keys[place] = each.key or feeding.key_of(each.feed, sender)
         if self._keys:
             self._new_keys = feeding.remember_all(set(self._keys.values()), self._now)
         linking.lock_all()
@@ -128,11 +141,11 @@ class _Run:
         self._new_keys.discard(key or "")
         try:
             if _names_one(feed):
-                self._one(place, feed, told.new)
+                self._one(place, told)
                 self._done.outcomes[place] = outcome
             else:
                 self._flush()
-                self._known, self._ask = {}, True
+                self._known, self._ask, self._ahead = {}, True, None
                 with transaction.atomic():
                     self._done.outcomes[place] = feeding.carry_out(feed, self._cause(feed))
         except ExchangeError as error:
@@ -154,8 +167,10 @@ class _Run:
                 self._done.outcomes[place] = _with(outcome, regional_id=found[chart])
         return self._done
 
-    def _one(self, place: int, feed: PatientFeed, new: NewChart | None) -> None:
+    def _one(self, place: int, told: Told) -> None:
         """An event of one chart: a new one waits, an unchanged one is marked as seen, a changed one is carried out."""
+        feed, new = told.feed, told.new
+        assert isinstance(feed, PatientFeed)
         (identifier,) = feed.identifiers
         name = identifier.oid, identifier.value
         if name in self._waiting:
@@ -168,11 +183,15 @@ class _Run:
         if row is None:
             assert self._scorer is not None
             kinds = self._scorer.version.kinds
-            ready = new if new and new.kinds == kinds else intake.prepare(identifier, feed.demographics, cause, kinds)
+            if new is None or new.kinds != kinds:
+                new, self._ahead = new_charts.prepare(identifier, told.demographics, cause, kinds), None
+            ready = new
             ready.cause = cause
             self._waiting[name] = place, ready
             self._done.entered += 1
-        elif not feeding.changes(row, feed.demographics):
+            return
+        demographics = told.demographics
+        if not feeding.changes(row, demographics):
             self._charts[place] = row.pk
             self._seen.add(row.pk)
             self._done.unchanged += 1
@@ -180,7 +199,8 @@ class _Run:
             self._flush()
             found = find_row(*name)
             assert found is not None
-            feeding.update(found[0], feed.demographics, cause)
+            self._ahead = None
+            feeding.update(found[0], demographics, cause)
             self._known[name] = found[0]
             self._charts[place] = found[0].pk
             self._done.updated += 1
@@ -191,7 +211,8 @@ class _Run:
             return
         assert self._scorer is not None
         waiting, self._waiting = self._waiting, {}
-        intake.take([new for _, new in waiting.values()], self._scorer, alone=True)
+        ahead, self._ahead = self._ahead, None
+        intake.take([new for _, new in waiting.values()], self._scorer, alone=True, ahead=ahead)
         links.arrived({name: new.cause for name, (_, new) in waiting.items()})
         self._charts.update((place, new.id) for place, new in waiting.values())
         self._taken |= waiting.keys()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -67,10 +68,25 @@ def read_charts(ids: Collection[int]) -> dict[int, Chart]:
 
 
 def _chart(chart_id: int, status: str, facility_code: str, *content: Any) -> Chart:
-    addresses, telephones, insurances, past = (
-        json.loads(each) if isinstance(each, str) else each for each in (*content[8:11], content[12])
+    past = json.loads(content[12]) if isinstance(content[12], str) else content[12]
+    current = status == LocalIdentifier.Status.ACTIVE
+    return matching.read_chart(chart_id, told_by(content), current=current, facility=facility_code, past=_past(past))
+
+
+def read_chart_of(chart_id: int, facility_code: str, content: tuple[str, ...]) -> Chart:
+    """What matching compares of a chart whose columns ``CONTENT`` these are, and that has no history."""
+    return _chart(chart_id, LocalIdentifier.Status.ACTIVE, facility_code, *content[:12], None)
+
+
+def told_by(content: Sequence[Any]) -> Demographics:
+    """What the first twelve columns of ``CONTENT`` tell of a patient, as they stand in the database; JSON may be text.
+
+    They are all that matching compares and a search asks for.
+    """
+    addresses, telephones, insurances = (
+        (_READ_JSON(each) if each != "[]" else []) if isinstance(each, str) else each for each in content[8:11]
     )
-    told = Demographics(
+    return Demographics(
         PersonName(NameParts(*content[0:2]), NameParts(*content[2:4]), NameParts(*content[4:6])),
         content[6],
         content[7],
@@ -78,8 +94,9 @@ def _chart(chart_id: int, status: str, facility_code: str, *content: Any) -> Cha
         tuple(telephones),
         tuple(Insurance(**each) for each in insurances),
     )
-    current = status == LocalIdentifier.Status.ACTIVE
-    return matching.read_chart(chart_id, told, current=current, facility=facility_code, past=_past(past))
+
+
+_READ_JSON = json.JSONDecoder().decode
 
 
 def find_row(authority_oid: str, value: str) -> tuple[LocalIdentifier, str] | None:
@@ -239,6 +256,11 @@ def write_seen(charts: Collection[int], at: Any) -> None:
 
 def adapted(moment: datetime) -> Any:
     """A time as the driver takes it."""
+    return _adapted(moment, connection.vendor)
+
+
+@lru_cache(64)
+def _adapted(moment: datetime, _vendor: str) -> Any:
     return connection.ops.adapt_datetimefield_value(moment)
 
 
@@ -265,12 +287,6 @@ LONGEST_HISTORY = 50  # insurances that one facility told of one patient
 def _number_of(insurance: dict[str, str]) -> tuple[str, ...]:
     """Whose number it is, without its period."""
     return tuple(insurance.get(part, "") for part in ("insurer_number", "symbol", "number", "branch"))
-
-
-def search_fields(row: LocalIdentifier) -> tuple[object, ...]:
-    """What the search keys are made of: they are written again where this has changed."""
-    names = [getattr(row, f"{each}_{part}") for each in REPRESENTATIONS for part in ("family", "given")]
-    return (*names, str(row.addresses), str(row.telephones))
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,11 +329,16 @@ def search_keys_of(told: Demographics) -> SearchKeys:
     return SearchKeys(tuple(names), tuple(telephones), tuple(addresses))
 
 
-def write_search_keys(row: LocalIdentifier) -> None:
-    """Write the search keys of a saved chart anew."""
-    for table in SEARCHED:
-        execute(f"DELETE FROM {table.name} WHERE record_id = %s", [row.pk])  # noqa: S608 - a constant
-    many.insert(*search_keys_of(demographics_of(row)).rows(row.pk))
+def write_search_keys(row: LocalIdentifier, before: SearchKeys) -> None:
+    """Write the search keys of a saved chart anew, in the tables where they are not what they were."""
+    written = []
+    for (table, now), (_, old) in zip(
+        search_keys_of(demographics_of(row)).rows(row.pk), before.rows(row.pk), strict=True
+    ):
+        if now != old:
+            execute(f"DELETE FROM {table.name} WHERE record_id = %s", [row.pk])  # noqa: S608 - a constant
+            written.append((table, now))
+    many.insert(*written)
 
 
 _LONGEST_ADDRESS = (20, 40, 120, 255)

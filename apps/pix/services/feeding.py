@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from apps.pix.models import Assertion, Encounter, FeedMessage, LinkEvent, LocalIdentifier
 from apps.pix.queries import regional_id_of
-from apps.pix.services import intake, linking, links, versions
+from apps.pix.services import intake, linking, links, new_charts, versions
 from apps.pix.services.charts import (
     adapted,
     chart_of,
@@ -29,7 +29,7 @@ from apps.pix.services.charts import (
     demographics_of,
     find_row,
     is_fed,
-    search_fields,
+    search_keys_of,
     write_content,
     write_demographics,
     write_search_keys,
@@ -111,6 +111,11 @@ def message_key(message_id: str, content: str, sender: str) -> str:
     return hashlib.sha256(f"{sender}|{message_id}|{content}".encode()).hexdigest()
 
 
+def key_of(feed: PatientFeed, sender: str) -> str:
+    """The same of a feed; "" of one without a message id, which is always new."""
+    return message_key(feed.message_id, content_of_message(feed), sender) if feed.message_id else ""
+
+
 def remember_all(keys: Collection[str], now: datetime) -> set[str]:
     """Those of the messages that are new; all of them are known from now on."""
     if connection.vendor == "postgresql":
@@ -163,9 +168,11 @@ def _register_one(identifier: Identifier, told: Demographics, cause: Cause) -> s
     found = find_row(identifier.oid, identifier.value)
     if found is not None:
         row, regional_id = found
-        return _regional(row) if update(row, told, cause) else regional_id
+        person = row.person_id
+        update(row, told, cause)
+        return regional_id if row.person_id == person else _regional(row)
     scorer = versions.in_force()
-    new = intake.prepare(identifier, told, cause, scorer.version.kinds)
+    new = new_charts.prepare(identifier, told, cause, scorer.version.kinds)
     linking.lock_keys(new.keys)
     regional_id = intake.take([new], scorer, alone=False)[new.id]
     if links.arrived({(identifier.oid, identifier.value): cause}):
@@ -180,12 +187,11 @@ def update(row: LocalIdentifier, told: Demographics, cause: Cause) -> bool:
     if not changes(row, told):
         write_seen([row.pk], cause.at)
         return False
-    before, searched_before = chart_of(row), search_fields(row)
+    before, searched_before = chart_of(row), search_keys_of(demographics_of(row))
     write_demographics(row, told)
     row.last_seen = cause.at
     write_content(row)
-    if search_fields(row) != searched_before:
-        write_search_keys(row)
+    write_search_keys(row, searched_before)
     if chart_of(row) != before:
         linking.reconsider(row, cause)
     return True

@@ -12,86 +12,60 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db import connection
 
 from apps.ids import services as ids
 from apps.pix import matching
-from apps.pix.matching import LARGEST_BLOCK, Chart, Decision, Kind, Named, Outcome, Scorer, Search, Statement
+from apps.pix.matching import LARGEST_BLOCK, Chart, Decision, Named, Outcome, Scorer, Search, Statement
 from apps.pix.models import LinkEvent, links_changed
-from apps.pix.services import linking, versions
-from apps.pix.services.charts import (
-    CONTENT,
-    SearchKeys,
-    adapted,
-    content_of,
-    read_charts,
-    read_rows,
-    search_keys_of,
-)
+from apps.pix.services import linking, new_charts
+from apps.pix.services.charts import CONTENT, adapted, read_charts, read_rows
 from apps.pix.services.linking import Cause
+from apps.pix.services.new_charts import NewChart
 from apps.pix.services.pairs import DECISIONS, KEYS, DatabaseStore, decision_row, fed_among
 from hie.exchange import many
 from hie.exchange.rows import fetch, listed, numbers
-from hie.values.identifiers import Identifier
-from hie.values.people import Demographics
+
+# Charts with one key that are no large block even together with as many others.
+FEW = LARGEST_BLOCK // 2
 
 
-@dataclass(slots=True)
-class NewChart:
-    """A chart that is to come into the index, normalised. id, person: once it has been taken.
+class Ahead(Protocol):
+    """Processes that compare new charts with what is committed (``services.ahead``)."""
 
-    keys: candidate keys, of the kinds of one rule version. cause: who told of it.
-    """
-
-    identifier: Identifier
-    facility_code: str
-    chart: Chart
-    content: tuple[str, ...]
-    search: SearchKeys
-    keys: dict[int, Kind]
-    kinds: frozenset[Kind]
-    cause: Cause
-    id: int = 0
-    person: int = 0
-    decided: dict[int, Decision] = field(default_factory=dict)
-
-    @property
-    def is_fed(self) -> bool:
-        """Whether it is a regional id of the identity source (decision 0046): it brings its person along."""
-        return self.identifier.oid == settings.AFFINITY_DOMAIN_OID
+    def decide(self, charts: Sequence[NewChart], scorer: Scorer) -> Iterator[DecidedAhead]:
+        """The same charts in their order, part by part, numbered ones with what was decided of each."""
 
 
-def prepare(identifier: Identifier, told: Demographics, cause: Cause, kinds: frozenset[Kind]) -> NewChart:
-    """Normalise what is told of a chart that is not in the index. It needs no database."""
-    chart = matching.read_chart(0, told, facility=cause.facility_code)
-    return NewChart(
-        identifier=identifier,
-        facility_code=cause.facility_code,
-        chart=chart,
-        content=content_of(told, chart),
-        search=search_keys_of(told),
-        keys=matching.keys(chart, kinds),
-        kinds=kinds,
-        cause=cause,
-    )
+@dataclass(frozen=True, slots=True)
+class DecidedAhead:
+    """charts: with their decisions. left: ids of those that have to be decided here; all keys of the others are shared
+    by less than ``FEW`` charts of the index. rows: of the tables of keys, as ``many.lines``."""
+
+    charts: Sequence[NewChart]
+    left: frozenset[int] = frozenset()
+    rows: tuple[tuple[many.Table, bytes], ...] = ()
 
 
-def take(charts: Sequence[NewChart], scorer: Scorer, *, alone: bool) -> dict[int, str]:
+def take(charts: Sequence[NewChart], scorer: Scorer, *, alone: bool, ahead: Ahead | None = None) -> dict[int, str]:
     """Save new charts in their order, in the caller's database transaction; the regional id of each one's person by its
     id. Each chart knows its id and person afterwards.
 
     alone: nobody else works on the index until the transaction ends (``linking.lock_all``); else the caller has locked
-    the keys of the charts.
+    the keys of the charts. ahead: who compares them with the index, which is as it was committed.
     """
     if not charts:
         return {}
     intake = _Intake(scorer, alone=alone)
-    intake.decide(charts)
-    intake.place(charts)
+    intake.number(charts)
+    unaided = DecidedAhead(charts, frozenset(each.id for each in charts))
+    for part in ahead.decide(charts, scorer) if ahead else (unaided,):
+        intake.decide(part)
+        intake.place(part.charts)
     intake.write()
     return {new.id: intake.store.regional[new.person] for new in charts}
 
@@ -123,10 +97,14 @@ class _Store(DatabaseStore):
         new.person = self.person_of[new.id] = person
         self._under.setdefault(person, set()).add(new.id)
 
-    def charts(self, ids: Collection[int]) -> dict[int, Chart]:
+    def charts(self, ids: Collection[int]) -> Mapping[int, Chart]:
+        """The charts with these ids, which are all there; read when one of them is looked at."""
+        return _Charts(self, tuple(ids))
+
+    def read(self, ids: Collection[int]) -> dict[int, Chart]:
+        """The charts with these ids. One statement for those that were not read before."""
         found = {each: self._new[each].chart for each in ids if each in self._new}
-        unread = [each for each in ids if each not in found and each not in self._charts]
-        self._charts.update(read_charts(unread))
+        self._charts.update(read_charts([each for each in ids if each not in found and each not in self._charts]))
         return found | {each: self._charts[each] for each in ids if each in self._charts}
 
     def glances(self, ids: Collection[int]) -> dict[int, Named]:
@@ -155,6 +133,27 @@ class _Store(DatabaseStore):
             for chart in asked & {statement.first, statement.second}:
                 self._stated[chart].append(statement)
 
+    def tied_to(self, charts: Collection[int]) -> set[int]:
+        """These charts and those that a link ties to them, as far as read."""
+        return {
+            each
+            for chart in charts
+            for tie in self._decided.get(chart, ())
+            if tie.verdict.outcome is Outcome.LINK
+            for each in (tie.first, tie.second)
+        } | set(charts)
+
+    def all_linked(self, charts: Collection[int]) -> bool:
+        """Whether every two of these charts are linked."""
+        wanted = set(charts)
+        links = {
+            (tie.first, tie.second)
+            for chart in charts
+            for tie in self._decided.get(chart, ())
+            if tie.verdict.outcome is Outcome.LINK and tie.first in wanted and tie.second in wanted
+        }
+        return len(links) == len(wanted) * (len(wanted) - 1) // 2
+
     def read_persons(self, ids: Collection[int]) -> None:
         """Read whole persons: those under whom these charts stand, with every chart of theirs."""
         unknown = [each for each in ids if each not in self.person_of]
@@ -181,6 +180,23 @@ class _Store(DatabaseStore):
                 self.person_of.pop(chart, None)
         for chart in charts:
             self.person_of.pop(chart, None)
+
+
+class _Charts(Mapping[int, Chart]):
+    """Charts of a store. Most persons are told without comparing anything again: then nothing is read."""
+
+    def __init__(self, store: _Store, ids: tuple[int, ...]) -> None:
+        self._store = store
+        self._ids = ids
+
+    def __getitem__(self, chart: int) -> Chart:
+        return self._store.read(self._ids)[chart]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
 
 _PERSONS = (
@@ -218,65 +234,74 @@ class _Intake:
         self._numbers: Iterator[int] = iter(())
         self._left = 0
         self._locked = set[int]()
+        self._before: dict[int, NewChart] = {}  # those decided already, by id
+        self._holders: dict[int, list[int]] = defaultdict(list)  # key -> those of them that have it
+        self._rows: tuple[tuple[many.Table, bytes], ...] = ()  # of keys, ready to be written
 
     # --- decide
 
-    def decide(self, charts: Sequence[NewChart]) -> None:
-        """Decide each chart with everything that is worth comparing: in the index, and before it among these."""
+    def number(self, charts: Sequence[NewChart]) -> None:
+        """Give each chart its number. Nothing is decided of it yet."""
         for new, number in zip(charts, many.reserve("pix_localidentifier", len(charts)), strict=True):
-            new.id, new.chart, new.decided = number, replace(new.chart, id=number), {}
-        searches = self._search(charts)
-        here = {new.id: new.chart for new in charts}
-        outside = {each for found in searches.values() for each in found.charts - found.insured} - here.keys()
-        glances: Mapping[int, Named] = {**self.store.glances(outside), **here}
-        worth = {new.id: self._worth(new, searches[new.id], glances) for new in charts}
-        read = self.store.charts({each for found in worth.values() for each in found} - here.keys()) | here
+            new.id, new.decided, new.explained, new.is_written = number, {}, {}, False
+            if new.read is not None:
+                new.read = replace(new.read, id=number)
+        self._left = len(charts)
+
+    def decide(self, part: DecidedAhead) -> None:
+        """Decide each chart with everything that is worth comparing: in the index, and before it among the others."""
+        self._rows += part.rows
+        charts = part.charts
+        here = {new.id: new for new in charts}
+        self._before.update(here)
+        all_here = self._before
+        searches = self._search(charts, part.left)
+        candidates = {each for found in searches.values() for each in found.charts}
+        seen: dict[int, Named] = {**self.store.glances(candidates - all_here.keys())}
+        seen.update((each, all_here[each].chart) for each in candidates & all_here.keys())
+        worth = {
+            chart: new_charts.worth_comparing(self._scorer, here[chart].chart, found, seen)
+            for chart, found in searches.items()
+        }
+        read = self.store.read({each for found in worth.values() for each in found} - all_here.keys())
         fed = {new.id for new in charts if new.is_fed}
-        fed |= fed_among(read.keys() - here.keys()) if fed else set()
-        for new in charts:
-            for other in worth[new.id]:
-                if new.id in fed and other in fed:
+        fed |= fed_among(read.keys()) if fed else set()
+        for chart, others in worth.items():
+            new = here[chart]
+            for other in others:
+                if chart in fed and other in fed:
                     continue  # whether two of them are one human their source alone says
-                decision = self._decision(new.chart, read.get(other))
+                before = all_here.get(other)
+                decision = new_charts.decide(self._scorer, new.chart, before.chart if before else read.get(other))
                 if decision is not None:
                     new.decided[other] = decision
 
-    def _search(self, charts: Sequence[NewChart]) -> dict[int, Search]:
-        wanted = {key for new in charts for key in new.keys}
-        holders = self.store.holders(list(wanted), LARGEST_BLOCK)
-        before: dict[int, list[int]] = defaultdict(list)
+    def _search(self, charts: Sequence[NewChart], left: frozenset[int]) -> dict[int, Search]:
+        """What each chart shares a key with, where that is anything: in the index those alone that are left to decide,
+        and before them among the others all of them."""
+        wanted = {key for new in charts if new.id in left for key in new.keys}
+        holders = dict(self.store.holders(list(wanted), LARGEST_BLOCK))
+        before = self._holders
         searches = {}
         for new in charts:
-            found = {key: [*holders.get(key, ()), *before[key]] for key in new.keys if key in holders or key in before}
-            searches[new.id] = matching.gather(new.id, new.keys, found)
+            found: dict[int, Sequence[int]] = {key: before[key] for key in new.keys if key in before}
+            here_alone = new.id not in left
+            if here_alone and any(len(each) >= FEW for each in found.values()):
+                holders.update(self.store.holders(list(new.keys), LARGEST_BLOCK))
+                new.decided, here_alone = {}, False
+            if not here_alone:
+                found = {key: [*holders.get(key, ()), *found.get(key, ())] for key in new.keys}
+            if found:
+                searches[new.id] = matching.gather(new.id, new.keys, found)
             for key in new.keys:
                 before[key].append(new.id)
         return searches
-
-    def _worth(self, new: NewChart, search: Search, glances: Mapping[int, Named]) -> list[int]:
-        return sorted(
-            each
-            for each in search.charts
-            if each in search.insured
-            or (each in glances and not matching.plainly_two(self._scorer, new.chart, glances[each]))
-        )
-
-    def _decision(self, chart: Chart, other: Chart | None) -> Decision | None:
-        if other is None:
-            return None
-        verdict = matching.decide(self._scorer, chart, other)
-        if verdict.outcome is Outcome.SEPARATE:
-            return None
-        first, second = sorted((chart.id, other.id))
-        decision = Decision(first, second, verdict, self._scorer.version.name)
-        return versions.with_name_and_birth(decision, chart, other)
 
     # --- place
 
     def place(self, charts: Sequence[NewChart]) -> None:
         """Put each chart under its person, in their order."""
         self._read_ahead(charts)
-        self._left = len(charts)
         for new in charts:
             self.store.add(new)
             self._unwritten.append(new)
@@ -311,8 +336,19 @@ class _Intake:
             }
             fresh = tied - known
             known |= fresh
-        self.store.charts(known)
         self.store.read_persons(known)
+        self.store.read(self._to_be_compared(charts) - here)
+
+    def _to_be_compared(self, charts: Sequence[NewChart]) -> set[int]:
+        """The charts that a look at the persons will compare with each other once more: those of persons of whom not
+        every two are linked."""
+        found: set[int] = set()
+        for new in charts:
+            linked = {other for other, each in new.decided.items() if each.verdict.outcome is Outcome.LINK}
+            tied = self.store.tied_to(linked)
+            if len(tied) > 1 and not (tied <= linked and self.store.all_linked(tied)):
+                found |= tied
+        return found
 
     def _alone_under(self, new: NewChart) -> None:
         """A person of its own, and a question for each other person that it may be."""
@@ -354,7 +390,8 @@ class _Intake:
         if not new.decided.keys() <= set(own.charts):
             return False
         store.stands(new, next(store.person_of[chart] for chart in own.charts if chart != new.id))
-        rule, evidence = linking.reasons(store, found, new.id, linking.tie_of(own, new.id), new.cause, self._scorer)
+        tie = linking.tie_of(own, new.id)
+        rule, evidence = linking.reasons(store, found, new.id, tie, new.cause, self._scorer, new.explained)
         self._event(new, LinkEvent.Kind.LINKED, rule, evidence)
         return True
 
@@ -398,7 +435,11 @@ class _Intake:
 
     def write(self) -> None:
         """Write what waits to be written."""
-        charts, searched = [], [new.search.rows(new.id) for new in self._unwritten]
+        charts: list[tuple[Any, ...]] = []
+        for table, written in self._rows:
+            many.copy_lines(table, written)
+        own = [new for new in self._unwritten if not new.is_written]
+        searched = [new.search.rows(new.id) for new in own]
         for new in self._unwritten:
             at = adapted(new.cause.at)
             identifier = new.identifier
@@ -427,7 +468,7 @@ class _Intake:
                 ],
             ),
             (_CHART, charts),
-            (KEYS, [(new.id, key) for new in self._unwritten for key in new.keys]),
+            (KEYS, [(new.id, key) for new in own for key in new.keys]),
             *((tables[0][0], [row for _, rows in tables for row in rows]) for tables in zip(*searched, strict=True)),
             (
                 DECISIONS,
@@ -438,7 +479,7 @@ class _Intake:
         )
         if self._events:
             links_changed.send(sender=LinkEvent, events=_Told(self._events))
-        self._unwritten, self._events, self._cases, self._persons = [], [], [], {}
+        self._unwritten, self._events, self._cases, self._persons, self._rows = [], [], [], {}, ()
 
 
 _PERSON = many.Table(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +19,7 @@ from django.db import connection
 
 from apps.ids import services as ids
 from apps.pix import matching
-from apps.pix.matching import Decision, Group, Outcome, Regrouped, Scorer, Tie
+from apps.pix.matching import Chart, Decision, Group, Outcome, Regrouped, Scorer, Tie, Verdict
 from apps.pix.models import (
     Assertion,
     LinkEvent,
@@ -113,7 +113,7 @@ def reconsider(row: LocalIdentifier, cause: Cause) -> None:
     lock_keys(keys | stale)
     if keys != stale:
         pairs.write_keys(row.pk, keys, stale)
-    settle_charts({row.pk, *_decide_anew(row, scorer)}, row, cause)
+    settle_charts({row.pk, *_decide_anew(row, scorer)}, row, cause, scorer=scorer)
 
 
 def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause) -> None:
@@ -125,12 +125,12 @@ def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Ca
     if known is not None and not known.one_human and basis == Assertion.Basis.ONE_MESSAGE:
         return
     if known is None or not known.one_human:
-        write_statement(first, second, basis, cause, one_human=True)
-    linked: set[int] = set()
+        _write_statement(first, second, basis, cause, one_human=True, known=known)
+    scorer, linked = versions.in_force(), set[int]()
     if basis == Assertion.Basis.MERGE:
         lock_keys(pairs.keys_of(second.pk))
-        linked = _decide_anew(second, versions.in_force())  # that it is merged away counts
-    settle(first, second, cause, besides=linked)
+        linked = _decide_anew(second, scorer)  # that it is merged away counts
+    settle_charts({first.pk, second.pk, *linked}, second, cause, survivor=first, scorer=scorer)
 
 
 def settle(first: LocalIdentifier, second: LocalIdentifier, cause: Cause, *, besides: Collection[int] = ()) -> None:
@@ -142,7 +142,18 @@ def write_statement(
     first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause, *, one_human: bool
 ) -> None:
     """Keep what was stated of two charts; it ends what was stated of them before."""
-    known = _statement(first, second)
+    _write_statement(first, second, basis, cause, one_human=one_human, known=_statement(first, second))
+
+
+def _write_statement(
+    first: LocalIdentifier,
+    second: LocalIdentifier,
+    basis: str,
+    cause: Cause,
+    *,
+    one_human: bool,
+    known: Assertion | None,
+) -> None:
     if known is not None:
         Assertion.objects.filter(pk=known.pk).update(ended_at=cause.at)
     low, high = sorted((first.pk, second.pk))
@@ -236,12 +247,10 @@ def _decide(chart: matching.Chart, scorer: Scorer, *, fed: bool = False) -> dict
 
 def _decide_anew(row: LocalIdentifier, scorer: Scorer) -> set[int]:
     """Replace what was decided of a saved chart; the charts it was linked with before or is now."""
-    before = {
-        each.other(row.pk) for each in DatabaseStore().decisions([row.pk]) if each.verdict.outcome is Outcome.LINK
-    }
+    before = {each.other(row.pk): each for each in DatabaseStore().decisions([row.pk])}
     decided = _decide(chart_of(row), scorer, fed=is_fed(row))
-    pairs.write_decisions(row.pk, decided, anew=True)
-    return before | _linked(decided)
+    pairs.write_decisions(row.pk, decided, anew=bool(before))
+    return _linked(before) | _linked(decided)
 
 
 def _linked(decided: dict[int, Decision]) -> set[int]:
@@ -252,14 +261,20 @@ def _linked(decided: dict[int, Decision]) -> set[int]:
 
 
 def settle_charts(
-    charts: set[int], changed: LocalIdentifier, cause: Cause, *, survivor: LocalIdentifier | None = None
+    charts: set[int],
+    changed: LocalIdentifier,
+    cause: Cause,
+    *,
+    survivor: LocalIdentifier | None = None,
+    scorer: Scorer | None = None,
 ) -> tuple[set[int], set[int]]:
     """Group everything that is tied to these charts and make the persons follow.
 
     survivor: the chart whose person survives where persons join; else the oldest person does. Both rows know their
-    person afterwards. Returns the charts that were looked at, and the persons under whom they stood or stand.
+    person afterwards. Returns the charts that were looked at, and the persons under whom they stood or stand. scorer:
+    of the version in force, where the caller has it.
     """
-    scorer = versions.in_force()
+    scorer = scorer or versions.in_force()
     store, found = _locked_component(charts, scorer)
     persons = {store.rows[chart].person_id for chart in found.charts} - {0}
     for each in (changed, survivor):
@@ -400,12 +415,22 @@ def _kind(previous: int, target: int, staying: frozenset[int], tie: Tie | None) 
     return Kind.LINKED if tie and staying else Kind.UNLINKED
 
 
+_NOTHING: Mapping[int, list[list[object]]] = {}
+
+
 def reasons(
-    store: DatabaseStore, found: Regrouped, chart: int, tie: Tie | None, cause: Cause, scorer: Scorer
+    store: DatabaseStore,
+    found: Regrouped,
+    chart: int,
+    tie: Tie | None,
+    cause: Cause,
+    scorer: Scorer,
+    explained: Mapping[int, list[list[object]]] = _NOTHING,
 ) -> tuple[str, dict[str, object]]:
     """(rule, evidence) of an event: what a clerk decided, what was stated, or what the machine found, field by field.
 
-    fields: ``[field, level, bits]`` of each field that said something. scorer: of the version in force.
+    fields: ``[field, level, bits]`` of each field that said something. scorer: of the version in force. explained: the
+    fields of this chart's decisions with others, where somebody has them.
     """
     by: dict[str, object] = {name: said for name, said in (("by", cause.by), ("reason", cause.reason)) if said}
     if tie is None:
@@ -418,14 +443,19 @@ def reasons(
     if scorer.version.name != decision.version:
         scorer = versions.scorer_of(decision.version)
     verdict = decision.verdict
-    explained = matching.explain(scorer, found.charts[pair[0]], found.charts[pair[1]], verdict)
+    fields = explained.get(other) or fields_of(scorer, found.charts[pair[0]], found.charts[pair[1]], verdict)
     evidence: dict[str, object] = {
         "chart": other,
         "rules": decision.version,
         "score": round(verdict.score, 2),
-        "fields": [[each.field, each.level, each.bits] for each in explained.weights],
+        "fields": fields,
     }
     return cause.rule or f"{decision.version} {verdict.rule}", evidence | by
+
+
+def fields_of(scorer: Scorer, one: Chart, other: Chart, verdict: Verdict) -> list[list[object]]:
+    """What each field said of a pair: ``[field, level, bits]``."""
+    return [[each.field, each.level, each.bits] for each in matching.explain(scorer, one, other, verdict).weights]
 
 
 def _tell_moved(charts: list[LocalIdentifier], previous: int, target: int, cause: Cause) -> None:

@@ -14,39 +14,36 @@ import gc
 import hashlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from apps.atna.services import record_own_work
 from apps.network import queries as network
 from apps.pix import matching
-from apps.pix.matching import Kind
 from apps.pix.models import PatientLoad
-from apps.pix.services import batches, intake, versions
+from apps.pix.services import batches, versions
+from apps.pix.services.ahead import Beside, Listed, Plain, Prepared, prepare
 from apps.pix.services.batches import Told
 from apps.pix.services.checking import check
-from apps.pix.services.linking import Cause
 from hie.exchange.audit import PATIENT_RECORD, UPDATE
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.patients import FeedEvent, FeedOutcome, PatientFeed
+from hie.values.people import Demographics
 from hie.wire import patient_list
 from hie.wire.hl7v2 import patient_feed
 from hie.wire.hl7v2.message import Message
 
 # Entries in one database transaction: nobody else works on the index meanwhile, so it has to be short.
-PORTION = 1000
-_AHEAD = 4  # portions that are prepared and wait
+PORTION = 2000
 _ATTEMPTS = 5
 
 
@@ -111,15 +108,24 @@ def load(
     now = Progress(row.position, source.total, row.position)
     now.entered, now.updated, now.unchanged, now.refused = row.entered, row.updated, row.unchanged, row.refused
     begun = time.monotonic()
-    kinds = versions.in_force().version.kinds
-    with _rarely_collected():
-        for place, told in _prepared(source, row.position, facility_code, kinds, processes):
-            _carry_out(row.pk, place, told, facility_code, now, remark)
+    kinds, sender = versions.in_force().version.kinds, f"list:{source.digest[:16]}"
+    listed = Listed(source.entries, source.read, facility_code, row.position, kinds, sender)
+    with _rarely_collected(), _beside(listed, processes) as beside:
+        for place, told in _prepared(listed, beside):
+            _carry_out(row.pk, place, told, listed, now, remark, beside)
             now.seconds = time.monotonic() - begun
             progress(now)
     PatientLoad.objects.filter(pk=row.pk, finished_at=None).update(finished_at=timezone.now())
     now.total = now.done
     return now
+
+
+def _beside(listed: Listed, processes: int) -> AbstractContextManager[Beside | None]:
+    """The processes that work ahead. On PostgreSQL they compare, too; they see only what is committed."""
+    if not processes:
+        return contextlib.nullcontext()
+    deciding = connection.vendor == "postgresql" and not connection.in_atomic_block
+    return Beside(listed, processes, PORTION, deciding=deciding)
 
 
 @contextlib.contextmanager
@@ -140,14 +146,15 @@ def _carry_out(
     load_id: int,
     place: int,
     told: Sequence[Told],
-    facility_code: str,
+    listed: Listed,
     now: Progress,
     remark: Callable[[Remark], None],
+    beside: Beside | None,
 ) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             with transaction.atomic():
-                done = _carry_out_once(load_id, place, told, facility_code)
+                done = _carry_out_once(load_id, place, told, listed, beside)
             break
         except OperationalError:  # busy, or a deadlock: as a sender would, once more
             if attempt == _ATTEMPTS:
@@ -168,11 +175,14 @@ def _carry_out(
     now.refused += refused
 
 
-def _carry_out_once(load_id: int, place: int, told: Sequence[Told], facility_code: str) -> batches.Done:
+def _carry_out_once(
+    load_id: int, place: int, told: Sequence[Told], listed: Listed, beside: Beside | None
+) -> batches.Done:
     row = PatientLoad.objects.select_for_update().get(pk=load_id)
     if row.position != place:
         raise UnreadableListError("Another process is loading the same list.")
-    done = batches.carry_out_all(told, facility_code, f"list:{row.source[:16]}")
+    ahead = beside if beside and beside.deciding else None
+    done = batches.carry_out_all(told, listed.facility_code, listed.sender, ahead)
     refused = sum(not isinstance(each, FeedOutcome) for each in done.outcomes)
     row.position += len(told)
     row.entered += done.entered
@@ -185,7 +195,7 @@ def _carry_out_once(load_id: int, place: int, told: Sequence[Told], facility_cod
         UPDATE,
         f"List of patients, entries {place + 1} to {row.position}: {done.entered} new charts, {done.updated} changed,"
         f" {done.unchanged} unchanged, {refused} refused",
-        facility_code=facility_code,
+        facility_code=listed.facility_code,
     )
     return done
 
@@ -203,65 +213,33 @@ class _Source:
     read: Callable[[Any], PatientFeed]
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """A portion to be prepared, with all that a process of its own has to know."""
-
-    entries: list[Any]
-    read: Callable[[Any], PatientFeed]
-    facility_code: str
-    kinds: frozenset[Kind]
-
-
-def _prepared(
-    source: _Source, position: int, facility_code: str, kinds: frozenset[Kind], processes: int
-) -> Iterator[tuple[int, list[Told]]]:
+def _prepared(listed: Listed, beside: Beside | None) -> Iterator[tuple[int, list[Told]]]:
     """(entries before it, the portion) of everything behind a position, in order."""
-    jobs = (
-        _Job(entries, source.read, facility_code, kinds)
-        for entries in _portions(islice(source.entries(), position, None))
+    place = listed.position
+    for entries in _portions(islice(listed.entries(), listed.position, None)):
+        ready = beside.prepared(place, len(entries)) if beside else prepare(listed, entries)
+        yield place, [_told(each, entry, listed) for each, entry in zip(ready, entries, strict=True)]
+        place += len(entries)
+
+
+def _told(ready: Prepared, entry: Any, listed: Listed) -> Told:
+    """An entry as it is carried out. What it tells of a chart is read again where the chart turns out to be known."""
+    if ready.refused:
+        return Told(_error(ready.refused))
+    if ready.chart is None:
+        return Told(check(listed.read(entry), listed.facility_code))
+    feed = PatientFeed(
+        FeedEvent.REGISTER,
+        patient_list.TRIGGER,
+        ready.message_id,
+        (ready.chart.identifier,),
+        Demographics(),
+        warnings=ready.warnings,
     )
-    place = position
-    for told in _in_processes(jobs, processes) if processes else map(_prepare, jobs):
-        yield place, [Told(_error(each) if isinstance(each, tuple) else each, new) for each, new in told]
-        place += len(told)
+    return Told(feed, ready.chart, lambda: check(listed.read(entry), listed.facility_code), ready.key)
 
 
-def _in_processes(jobs: Iterator[_Job], processes: int) -> Iterator[list[_Ready]]:
-    connections.close_all()  # a connection is not shared with a process that is split off
-    with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
-        waiting: deque[Future[list[_Ready]]] = deque(pool.submit(_prepare, job) for job in islice(jobs, _AHEAD))
-        try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(pool.submit(_prepare, job) for job in islice(jobs, 1))
-        finally:
-            for each in waiting:
-                each.cancel()
-
-
-# (name of the reason, detail, location): neither an exception nor a reason is handed from process to process as it is.
-_Plain = tuple[str, str, str]
-_Ready = tuple[PatientFeed | tuple[_Plain, ...], intake.NewChart | None]
-
-
-def _prepare(job: _Job) -> list[_Ready]:
-    cause = Cause(job.facility_code, "", timezone.now())
-    ready: list[_Ready] = []
-    for entry in job.entries:
-        try:
-            feed = check(job.read(entry), job.facility_code)
-        except ExchangeError as error:
-            ready.append((tuple((each.reason.name, each.detail, each.location) for each in error.findings), None))
-            continue
-        new = None
-        if feed.event in (FeedEvent.REGISTER, FeedEvent.UPDATE) and len(feed.identifiers) == 1:
-            new = intake.prepare(feed.identifiers[0], feed.demographics, cause, job.kinds)
-        ready.append((feed, new))
-    return ready
-
-
-def _error(findings: tuple[_Plain, ...]) -> ExchangeError:
+def _error(findings: tuple[Plain, ...]) -> ExchangeError:
     return ExchangeError.of([Finding(Reason[name], detail, location) for name, detail, location in findings])
 
 

@@ -45,19 +45,18 @@ class DatabaseStore:
         if not wanted:
             return {}
         if connection.vendor == "postgresql":
-            found = fetch(_HOLDERS_POSTGRESQL, [limit + 1, list(wanted)])
-            return {key: charts for key, charts in found if charts}
+            return _holders_postgresql(wanted, limit)
         found = fetch(_HOLDERS_SQLITE, [limit + 1, numbers(wanted)])
         return {key: [int(each) for each in charts.split(",")] for key, charts in found if charts}
 
     def glances(self, ids: Collection[int]) -> dict[int, Named]:
-        """The names of the charts with these ids. One statement."""
+        """Names and birth of the charts with these ids. One statement."""
         if not ids:
             return {}
         found = fetch(f"SELECT {_NAMES} FROM pix_localidentifier WHERE {listed('id')}", [numbers(ids)])  # noqa: S608 - constants
         return {each[0]: _glance(*each) for each in found}
 
-    def charts(self, ids: Collection[int]) -> dict[int, Chart]:
+    def charts(self, ids: Collection[int]) -> Mapping[int, Chart]:
         """The charts with these ids."""
         for row in read_rows([each for each in ids if each not in self._charts]):
             self.rows[row.pk], self._charts[row.pk] = row, chart_of(row)
@@ -108,6 +107,22 @@ def fed_among(ids: Collection[int]) -> set[int]:
     return {chart for (chart,) in found}
 
 
+def _holders_postgresql(wanted: Sequence[int], limit: int) -> dict[int, list[int]]:
+    """Blocks are small nearly always, so all of them are read at once, as long as they are few rows altogether; only
+    else is each of them cut, which costs a look-up of its own for each key."""
+    most = max(limit + 1, _ROWS_A_KEY * len(wanted))
+    found = fetch(_ALL_HOLDERS, [sorted(wanted), most])
+    if len(found) == most:
+        cut = fetch(_HOLDERS_POSTGRESQL, [limit + 1, list(wanted)])
+        return {key: charts for key, charts in cut if charts}
+    holders: dict[int, list[int]] = {}
+    for key, chart in found:
+        holders.setdefault(key, []).append(chart)
+    return holders
+
+
+_ROWS_A_KEY = 40
+_ALL_HOLDERS = "SELECT value, record_id FROM pix_matchkey WHERE value = ANY(%s::bigint[]) LIMIT %s"
 _HOLDERS_POSTGRESQL = (
     "SELECT asked.key, ARRAY(SELECT record_id FROM pix_matchkey WHERE value = asked.key LIMIT %s)"
     " FROM unnest(%s::bigint[]) AS asked (key)"
@@ -118,13 +133,13 @@ _HOLDERS_SQLITE = (
 )
 _NAMES = (
     "id, status, ideographic_family, ideographic_given, phonetic_family, phonetic_given, alphabetic_family,"
-    " alphabetic_given"
+    " alphabetic_given, birth_date"
 )
 
 
 def _glance(chart: int, status: str, *names: str) -> Named:
-    parts = (NameParts(*names[:2]), NameParts(*names[2:4]), NameParts(*names[4:]))
-    return matching.glance(chart, PersonName(*parts), current=status == LocalIdentifier.Status.ACTIVE)
+    parts = (NameParts(*names[:2]), NameParts(*names[2:4]), NameParts(*names[4:6]))
+    return matching.glance(chart, PersonName(*parts), names[6], current=status == LocalIdentifier.Status.ACTIVE)
 
 
 def keys_of(chart: int) -> set[int]:

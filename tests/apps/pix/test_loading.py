@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from accuracy.population import HARD, describe
 from apps.atna.models import AuditRecord
 from apps.pix import queries, services
 from apps.pix.models import LocalIdentifier, PatientLoad
-from apps.pix.services import loading
+from apps.pix.services import ahead, intake, loading
 from apps.pix.services.loading import Progress, Remark
 from bench.index import _line
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -154,6 +155,66 @@ def _lists(directory: Path) -> dict[str, Path]:
     for code, each in lines.items():
         (directory / f"{code}.csv").write_text("".join(each), encoding="utf-8")
     return {code: directory / f"{code}.csv" for code in CODES}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_processes_that_work_ahead_leave_what_one_process_leaves(
+    tmp_path: Path, emptied: Callable[[], None], monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    """Portions of several slices, on PostgreSQL compared by other processes; a list again with something changed."""
+    monkeypatch.setattr(loading, "PORTION", 30)
+    monkeypatch.setattr(ahead, "SLICE", 8)
+    lists = _lists(tmp_path)
+    ends = []
+    for number in (0, processes):
+        for code, path in lists.items():
+            loading.load(path, code, processes=number)
+        code, path = next(iter(lists.items()))
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        moved = lines[0] + "".join(_with_other_telephone(line, at) for at, line in enumerate(lines[1:]))
+        (tmp_path / "again.csv").write_text(moved + "99999" + lines[3][lines[3].index(",") :], encoding="utf-8")
+        again = loading.load(tmp_path / "again.csv", code, processes=number)
+        assert again.entered == 1
+        assert again.updated > 0
+        assert again.unchanged > 0
+        ends.append(state())
+        emptied()
+        PatientLoad.objects.all().delete()
+    for part, listed in ends[0].items():
+        assert ends[1][part] == listed, part
+    assert len(ends[0]["cases"]) > 0
+
+
+def _with_other_telephone(line: str, place: int) -> str:
+    fields = line.rstrip("\n").split(",")
+    if place % 5 == 0:
+        fields[tuple(COLUMNS).index("telephone")] = f"03-1111-{place:04}"
+    return ",".join(fields) + "\n"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_that_many_charts_have_is_decided_by_the_process_that_writes(
+    tmp_path: Path, emptied: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too much for a block is known only to who sees all charts with the key, those not committed too."""
+    monkeypatch.setattr(loading, "PORTION", 60)
+    monkeypatch.setattr(ahead, "SLICE", 20)
+    for module in (import_module("apps.pix.matching.candidates"), intake, ahead):
+        monkeypatch.setattr(module, "LARGEST_BLOCK", 20)
+    for module in (intake, ahead):
+        monkeypatch.setattr(module, "FEW", 10)
+    path = tmp_path / "patients.csv"
+    lines = [f"{number},山田,健{number % 40},,,19500101,M,03-1234-5678\n" for number in range(90)]
+    path.write_text(HEADING + "\n" + "".join(lines), encoding="utf-8")
+    ends = []
+    for processes in (0, 1):
+        loading.load(path, HOSPITAL, processes=processes)
+        ends.append(state())
+        emptied()
+        PatientLoad.objects.all().delete()
+    for part, listed in ends[0].items():
+        assert ends[1][part] == listed, part
 
 
 @pytest.mark.django_db(transaction=True)

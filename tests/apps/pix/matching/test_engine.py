@@ -26,6 +26,7 @@ from apps.pix.matching import (
     plainly_two,
 )
 from apps.pix.matching.candidates import LARGEST_BLOCK
+from apps.pix.matching.charts import Name
 from tests.apps.pix.matching.people import ELSEWHERE, chart
 
 SMALL_VERSION = replace(SHIPPED, population=1000)
@@ -153,14 +154,27 @@ def test_a_chart_of_which_nothing_is_known_keeps_nobody_away() -> None:
     assert persons(store) == {(1, 2), (4,)}
 
 
-def test_who_is_told_apart_by_names_alone_is_separate() -> None:
-    """What a first look says of a pair that shares no insurance number, the whole decision says too."""
+def test_who_is_told_apart_at_a_first_look_is_separate() -> None:
+    """What a first look says of a pair, the whole decision says too; who shares an insurance number is looked at more
+    closely."""
     charts = generate(400, 11, HARD).charts
     scorer = Scorer(SHIPPED)
-    told_apart = 0
-    for one, other in combinations(charts[:220], 2):
+    told_apart = {True: 0, False: 0}
+    for one, other in combinations(charts[:300], 2):
         numbers = [{(each.insurer, each.number) for each in chart.coverages} for chart in (one, other)]
-        if numbers[0].isdisjoint(numbers[1]) and plainly_two(scorer, one, other):
-            told_apart += 1
+        insured = not numbers[0].isdisjoint(numbers[1])
+        if plainly_two(scorer, one, other, insured=insured):
+            told_apart[insured] += 1
             assert decide(scorer, one, other).outcome is Outcome.SEPARATE
-    assert told_apart > 1000
+    assert told_apart[False] > 1000
+    assert told_apart[True] > 20
+
+
+def test_twins_who_share_an_insurance_number_are_not_told_apart_at_a_first_look() -> None:
+    one, other = (
+        Chart(number, names_kanji=Name("山田", given), birth_date="20200101", born="20200101")
+        for number, given in ((1, "太郎"), (2, "花子"))
+    )
+    scorer = Scorer(SHIPPED)
+    assert plainly_two(scorer, one, other, insured=False)
+    assert not plainly_two(scorer, one, other, insured=True)
