@@ -192,6 +192,9 @@ def test_the_screens_of_storages(storage: Storage, root: StorageRoot) -> None:
         "scan/",
     ):
         assert client.get(f"/admin/ssmix/{page}").status_code == 200, page
+    for language, name in (("ja", "OMP-01 処方オーダ"), ("en", "OMP-01 Prescription")):
+        page = client.get("/admin/ssmix/storedfile/", headers={"accept-language": language}).content.decode()
+        assert page.count(name) > 1  # in the row and in the filter
     before = AuditRecord.objects.count()
     assert P1 in client.get("/admin/ssmix/storedfile/").content.decode()
     assert AuditRecord.objects.count() > before
