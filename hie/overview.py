@@ -102,6 +102,7 @@ def overview(now: datetime) -> Overview:
             detail=_("%(count)s chart numbers") % {"count": f"{persons['identifiers']:,}"},
         ),
         _review(persons["review"]),
+        _insurances(),
         Figure("documents", _("Documents"), _documents(), _list("xds.DocumentEntry")),
         Figure(
             "refused",
@@ -139,6 +140,18 @@ def _review(figures: Any) -> Figure:
         detail = _("oldest: %(age)s") % {"age": timesince(figures.oldest)} + "; " + detail
     state = WARNING if figures.waiting else GOOD
     return Figure("review", _("Persons to review"), figures.waiting, _list("pix.ReviewCase"), state, detail=detail)
+
+
+def _insurances() -> Figure:
+    """Insurances that cannot both be right and that nobody has looked at yet."""
+    found = index.coverage_figures()
+    waiting = sum(found.values())
+    detail = _("one person with two: %(two_cards)d; one shared by two persons: %(one_card)d") % {
+        "two_cards": found["two cards"],
+        "one_card": found["one card"],
+    }
+    state = WARNING if waiting else GOOD
+    return Figure("insurances", _("Insurances to check"), waiting, _list("pix.CoverageFinding"), state, detail=detail)
 
 
 def _members(
@@ -216,6 +229,7 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("pix.Person", "person"),
             ("pix.LocalIdentifier", "id_card"),
             ("pix.ReviewCase", "difference"),
+            ("pix.CoverageFinding", "health_and_safety"),
             ("pix.LinkEvent", "link"),
             ("xds.DocumentEntry", "description"),
             ("xds.SubmissionSet", "outbox"),
