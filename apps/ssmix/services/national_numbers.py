@@ -20,9 +20,8 @@ _LONGEST = 256  # bytes that a number and the words around it take
 
 def in_message(message: Message) -> Iterator[Deviation]:
     """Where a message carries such a number: a name, or a segment."""
-    pid = message.first("PID")
-    for number in _NAMES if pid is not None else ():
-        text = pid.field(number)
+    for number in _NAMES:
+        text = _of_patient(message, number)
         suspect = detect_national_number(text, "name") if _DIGITS.search(text) else None
         if suspect is not None and suspect.refused:
             yield Deviation("OWN-08", f"PID-{number}")
@@ -32,6 +31,11 @@ def in_message(message: Message) -> Iterator[Deviation]:
                 yield Deviation("OWN-08", segment.name)
                 return
         yield Deviation("OWN-08", "file")
+
+
+def _of_patient(message: Message, number: int) -> str:
+    pid = message.first("PID")
+    return pid.field(number) if pid is not None else ""
 
 
 class Watch:
