@@ -149,6 +149,8 @@ CONTENT_STORES = {
     "sealedobject": "apps.xds.stores.source",
     "ssmix": "apps.ssmix.repository.open_file",
 }
+# The repositoryUniqueIds for which a store answers though nothing is submitted to it (apps/xds/repository.py).
+SERVED_REPOSITORIES = "apps.ssmix.queries.repositories_served"
 
 OID_ROOT = environment.text("HIE_OID_ROOT") or environment.kept_once("oid_root", "oid")
 # The node whose feed brings the regional ids, "" where we issue them (docs/decisions/0046).

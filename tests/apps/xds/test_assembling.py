@@ -43,6 +43,7 @@ def on_demand(patient: str, **changes: Any) -> DocumentRequest:
 def test_it_is_made_for_each_reader(patient: str, django_assert_num_queries: Any) -> None:
     asked = RetrieveRequest((on_demand(patient),))
     assert repository.patients_of(asked) == {asked.documents[0]: (patient,)}
+    repository.repositories_answered()  # remembered between messages
     with django_assert_num_queries(2):
         (first,) = retrieve(asked, permit(patient, access=Access.RETRIEVE)).documents
     (second,) = retrieve(asked, permit(patient, access=Access.RETRIEVE)).documents
