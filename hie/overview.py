@@ -7,7 +7,7 @@ behind it. The page shows no patient.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -33,6 +33,7 @@ from apps.network.models import kind_label
 from apps.pix import queries as index
 from apps.ssmix.models import StorageRoot
 from apps.xds.models import DocumentEntry, Status
+from apps.xds.queries import last_check
 from hie.values.times import JST
 
 GOOD, WARNING, BAD = "good", "warning", "bad"
@@ -104,6 +105,7 @@ def overview(now: datetime) -> Overview:
         _review(persons["review"]),
         _insurances(),
         Figure("documents", _("Documents"), _documents(), _list("xds.DocumentEntry")),
+        _repositories(now),
         Figure(
             "refused",
             _("Refused today"),
@@ -152,6 +154,23 @@ def _insurances() -> Figure:
     }
     state = WARNING if waiting else GOOD
     return Figure("insurances", _("Insurances to check"), waiting, _list("pix.CoverageFinding"), state, detail=detail)
+
+
+def _repositories(now: datetime) -> Figure:
+    """What the last check of documents found: lost, altered and closed ones, and whether it was made in time."""
+    last = last_check()
+    link = _list("xds.RepositoryCheck")
+    title = _("Documents at fault")
+    if last is None or last.ended_at is None:
+        return Figure("repositories", title, 0, link, detail=_("not checked yet"))
+    bad = sum(last.faults.get(kind, 0) for kind in ("lost", "altered", "closed"))
+    beside = sum(last.faults.values()) - bad
+    overdue = bool(settings.CHECK_HOURS) and now - last.ended_at > 2 * timedelta(hours=settings.CHECK_HOURS)
+    detail = _("checked %(age)s ago") % {"age": timesince(last.ended_at, now)}
+    if beside:
+        detail = f"{detail}; " + _("left over or out of step: %(count)d") % {"count": beside}
+    state = BAD if bad else WARNING if overdue or beside else GOOD
+    return Figure("repositories", title, bad, link, state, detail=detail)
 
 
 def _members(
@@ -240,6 +259,7 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("xds.Outgoing", "outgoing_mail"),
             ("xds.Endpoint", "link"),
             ("xds.RepositoryCheck", "inventory_2"),
+            ("xds.DocumentCheck", "rule_folder"),
         ),
     ),
     (

@@ -120,6 +120,7 @@ CACHES = {
 SCHEDULE: dict[str, tuple[str, int]] = {
     "deliver messages": ("apps.xds.tasks.deliver_due", 2),
     "sweep assembled documents": ("apps.xds.tasks.sweep_assembled", 3600),
+    "check documents": ("apps.xds.tasks.check_documents_when_due", 60),
     "scan storages": ("apps.ssmix.tasks.scan_due_storages", 5),
     "send notifications": ("apps.pix.tasks.send_notifications", 5),
     "try and adopt matching rules": ("apps.pix.tasks.carry_out_rules_runs", 5),
@@ -198,6 +199,7 @@ MAX_RESULTS = environment.number("HIE_MAX_RESULTS")
 CODE_SETS = environment.text("HIE_CODE_SETS")
 if CODE_SETS not in ("lenient", "strict"):
     raise SystemExit("HIE_CODE_SETS has to be lenient or strict.")
+CHECK_HOURS = environment.number("HIE_CHECK_HOURS")
 SCAN_SECONDS = environment.number("HIE_SCAN_SECONDS")
 
 TLS_CERTIFICATE = environment.text("HIE_TLS_CERTIFICATE")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django import forms
@@ -36,6 +36,7 @@ from apps.network.queries import facilities
 from apps.xds.models import (
     AcceptedCode,
     Association,
+    DocumentCheck,
     DocumentEntry,
     Endpoint,
     Folder,
@@ -147,7 +148,7 @@ class RegistryAdmin(AuditedAdmin):
 
     @admin.display(description=_("registered at"), ordering="id")
     def registered(self, row: RegistryRow) -> str:
-        return timezone.localtime(row.registered_at, JST).strftime("%Y-%m-%d %H:%M")
+        return _moment(row.registered_at)
 
     @admin.display(description=_("facility"), ordering="facility_code")
     def its_facility(self, row: RegistryRow) -> str:
@@ -198,6 +199,10 @@ def _shown_box(box: Box) -> dict[str, Any]:
         "facility": str(worded_facility(box.row.facility_code)),
         "type": _name(box.row.type_code) if isinstance(box.row, DocumentEntry) else "",
     }  # fmt: skip
+
+
+def _moment(at: datetime) -> str:
+    return timezone.localtime(at, JST).strftime("%Y-%m-%d %H:%M")
 
 
 def _local(time: str) -> str:
@@ -441,7 +446,7 @@ class SubscriptionAdmin(AuditedAdmin):
 
 @admin.register(RepositoryCheck)
 class RepositoryCheckAdmin(ModelAdmin):
-    """The repositories whose documents lie here, as the last ``check_documents`` found them."""
+    """The repositories whose documents lie here, as the last check found them."""
 
     list_display = ("name", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
     fields = ("name", "repository_unique_id", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
@@ -466,6 +471,46 @@ class RepositoryCheckAdmin(ModelAdmin):
     @admin.display(description=_("size"), ordering="size")
     def bytes(self, row: RepositoryCheck) -> str:
         return filesizeformat(row.size)
+
+
+@admin.register(DocumentCheck)
+class DocumentCheckAdmin(ModelAdmin):
+    """The checks of all documents: what each found, and how far one has come that goes on."""
+
+    list_display = ("began_at", "state", "contents", "found", "read")
+    fields = ("began_at", "state", "alive_at", "contents", "found", "read")
+    ordering = ("-began_at",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("ended"), ordering="ended_at")
+    def state(self, row: DocumentCheck) -> str:
+        return _moment(row.ended_at) if row.ended_at else gettext("under way")
+
+    @admin.display(description=_("faults"))
+    def found(self, row: DocumentCheck) -> str:
+        said = (f"{KINDS_OF_FAULTS.get(kind, kind)} {count}" for kind, count in sorted(row.faults.items()))
+        return "、".join(said) if row.faults else gettext("none")
+
+
+# What ``check_documents`` names (apps/xds/services/checking.py), in words.
+KINDS_OF_FAULTS = {
+    "lost": _("lost"),
+    "altered": _("altered"),
+    "closed": _("key is missing"),
+    "orphan": _("needed by no entry"),
+    "half": _("half-written"),
+    "unmapped": _("not in the id map"),
+    "stale": _("left in the id map"),
+    "strayed": _("value without its entry"),
+}
 
 
 @admin.register(Outgoing)
