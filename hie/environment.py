@@ -74,6 +74,7 @@ VARIABLES = (
     Variable("HIE_S3_SECONDS", "20", "Seconds without a sign of the storage after which a message is told to retry."),
     Variable("HIE_DOCUMENT_KEY", "", "Name of the key that new documents are sealed with; empty: kept as they came."),
     Variable("HIE_DOCUMENT_KEYS", "", "Directory of the keys of sealed documents; empty: keys/ in the data directory."),
+    Variable("HIE_CHECK_HOURS", "168", "Hours between two checks that every document is there and whole; 0: none."),
     Variable("HIE_MAX_MESSAGE_MB", "8", "Largest message without its documents (HL7 v2 or SOAP part), in MiB."),
     Variable("HIE_MAX_DOCUMENT_MB", "4096", "Largest single document, in MiB."),
     Variable("HIE_MAX_RESULTS", "10000", "Most objects that one stored query answers with; above: XDSTooManyResults."),

@@ -7,7 +7,7 @@ behind it. The page shows no patient.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -33,6 +33,7 @@ from apps.network.models import kind_label
 from apps.pix import queries as index
 from apps.ssmix.models import StorageRoot
 from apps.xds.models import DocumentEntry, Status
+from apps.xds.queries import last_check
 from hie.values.times import JST
 
 GOOD, WARNING, BAD = "good", "warning", "bad"
@@ -102,7 +103,9 @@ def overview(now: datetime) -> Overview:
             detail=_("%(count)s chart numbers") % {"count": f"{persons['identifiers']:,}"},
         ),
         _review(persons["review"]),
+        _insurances(),
         Figure("documents", _("Documents"), _documents(), _list("xds.DocumentEntry")),
+        _repositories(now),
         Figure(
             "refused",
             _("Refused today"),
@@ -139,6 +142,35 @@ def _review(figures: Any) -> Figure:
         detail = _("oldest: %(age)s") % {"age": timesince(figures.oldest)} + "; " + detail
     state = WARNING if figures.waiting else GOOD
     return Figure("review", _("Persons to review"), figures.waiting, _list("pix.ReviewCase"), state, detail=detail)
+
+
+def _insurances() -> Figure:
+    """Insurances that cannot both be right and that nobody has looked at yet."""
+    found = index.coverage_figures()
+    waiting = sum(found.values())
+    detail = _("one person with two: %(two_cards)d; one shared by two persons: %(one_card)d") % {
+        "two_cards": found["two cards"],
+        "one_card": found["one card"],
+    }
+    state = WARNING if waiting else GOOD
+    return Figure("insurances", _("Insurances to check"), waiting, _list("pix.CoverageFinding"), state, detail=detail)
+
+
+def _repositories(now: datetime) -> Figure:
+    """What the last check of documents found: lost, altered and closed ones, and whether it was made in time."""
+    last = last_check()
+    link = _list("xds.RepositoryCheck")
+    title = _("Documents at fault")
+    if last is None or last.ended_at is None:
+        return Figure("repositories", title, 0, link, detail=_("not checked yet"))
+    bad = sum(last.faults.get(kind, 0) for kind in ("lost", "altered", "closed"))
+    beside = sum(last.faults.values()) - bad
+    overdue = bool(settings.CHECK_HOURS) and now - last.ended_at > 2 * timedelta(hours=settings.CHECK_HOURS)
+    detail = _("checked %(age)s ago") % {"age": timesince(last.ended_at, now)}
+    if beside:
+        detail = f"{detail}; " + _("left over or out of step: %(count)d") % {"count": beside}
+    state = BAD if bad else WARNING if overdue or beside else GOOD
+    return Figure("repositories", title, bad, link, state, detail=detail)
 
 
 def _members(
@@ -216,6 +248,7 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("pix.Person", "person"),
             ("pix.LocalIdentifier", "id_card"),
             ("pix.ReviewCase", "difference"),
+            ("pix.CoverageFinding", "health_and_safety"),
             ("pix.LinkEvent", "link"),
             ("xds.DocumentEntry", "description"),
             ("xds.SubmissionSet", "outbox"),
@@ -226,6 +259,7 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("xds.Outgoing", "outgoing_mail"),
             ("xds.Endpoint", "link"),
             ("xds.RepositoryCheck", "inventory_2"),
+            ("xds.DocumentCheck", "rule_folder"),
         ),
     ),
     (

@@ -50,6 +50,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "hie.typed.NationalNumbersRefused",
 ]
 
 ROOT_URLCONF = "hie.urls"
@@ -119,6 +120,7 @@ CACHES = {
 SCHEDULE: dict[str, tuple[str, int]] = {
     "deliver messages": ("apps.xds.tasks.deliver_due", 2),
     "sweep assembled documents": ("apps.xds.tasks.sweep_assembled", 3600),
+    "check documents": ("apps.xds.tasks.check_documents_when_due", 60),
     "scan storages": ("apps.ssmix.tasks.scan_due_storages", 5),
     "send notifications": ("apps.pix.tasks.send_notifications", 5),
     "try and adopt matching rules": ("apps.pix.tasks.carry_out_rules_runs", 5),
@@ -148,6 +150,8 @@ CONTENT_STORES = {
     "sealedobject": "apps.xds.stores.source",
     "ssmix": "apps.ssmix.repository.open_file",
 }
+# The repositoryUniqueIds for which a store answers though nothing is submitted to it (apps/xds/repository.py).
+SERVED_REPOSITORIES = "apps.ssmix.queries.repositories_served"
 
 OID_ROOT = environment.text("HIE_OID_ROOT") or environment.kept_once("oid_root", "oid")
 # The node whose feed brings the regional ids, "" where we issue them (docs/decisions/0046).
@@ -195,6 +199,7 @@ MAX_RESULTS = environment.number("HIE_MAX_RESULTS")
 CODE_SETS = environment.text("HIE_CODE_SETS")
 if CODE_SETS not in ("lenient", "strict"):
     raise SystemExit("HIE_CODE_SETS has to be lenient or strict.")
+CHECK_HOURS = environment.number("HIE_CHECK_HOURS")
 SCAN_SECONDS = environment.number("HIE_SCAN_SECONDS")
 
 TLS_CERTIFICATE = environment.text("HIE_TLS_CERTIFICATE")

@@ -31,7 +31,7 @@ from apps.consent.models import Directive, Effect, EmergencyAccess, NetworkPolic
 from apps.consent.services import decide_policy, record_directive, review_emergency, revoke_directive
 from apps.network.queries import facilities, facility
 from apps.pix.queries import regional_id_of
-from apps.terminology.queries import codes
+from apps.terminology.queries import codes, label
 from hie.values.access import PurposeOfUse, Subject
 from hie.values.identifiers import AssigningAuthority, Identifier, masked
 
@@ -41,7 +41,8 @@ def _facility_choices() -> list[tuple[str, str]]:
 
 
 def _code_choices(*kinds: str) -> list[tuple[str, str]]:
-    return [(each.code, f"{each.display} ({each.code})") for kind in kinds for each in codes(kind)]
+    found = (each for kind in kinds for each in codes(kind))
+    return [(each.code, f"{label(each.scheme, each.code) or each.display} ({each.code})") for each in found]
 
 
 def _facility_name(code: str) -> str:

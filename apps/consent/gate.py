@@ -2,7 +2,9 @@
 
 Feeding and submitting are granted by the node's entitlement; that a facility speaks only of its own patients is
 checked where the assigning authority is known, in ``apps.pix`` and ``apps.xds``. Identifying, finding and retrieving
-are decided patient by patient from directives and the network's policy (``apps.consent.rules``).
+are decided patient by patient from directives and the network's policy (``apps.consent.rules``). Documents of a person
+whom the identity source of the affinity domain has not told of yet are closed to everybody, their own facility too: who
+is no patient of the registry has no documents in it (decision 0046).
 
 Cost: one indexed query for the directives of all patients of the message, and at most one for the policy, which is
 kept for five seconds; one INSERT more where an emergency opened something.
@@ -15,6 +17,7 @@ from datetime import UTC, datetime
 from apps.consent import rules
 from apps.consent.models import EmergencyAccess
 from apps.consent.queries import policy, wishes_of
+from apps.ids.models import is_provisional
 from hie.values.access import Access, Caller, Decision, Permit, Subject
 from hie.values.errors import ExchangeError, Reason
 
@@ -33,9 +36,16 @@ def decide(caller: Caller, access: Access, subjects: tuple[Subject, ...]) -> Per
     if access not in _DECIDED_BY_PATIENT:
         return Permit(caller, access, regional_ids)
     _check_emergency(caller)
-    decisions = _decisions(caller, regional_ids)
+    decisions = _decisions(caller, _patients_of_the_registry(access, regional_ids))
     _record_emergency(caller, access, decisions)
     return Permit(caller, access, regional_ids, decisions)
+
+
+def _patients_of_the_registry(access: Access, regional_ids: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those who have a provisional id only, where documents are asked for."""
+    if access is Access.IDENTIFY:
+        return regional_ids
+    return tuple(each for each in regional_ids if not is_provisional(each))
 
 
 def entitle(caller: Caller, access: Access) -> None:

@@ -31,6 +31,7 @@ from apps.pix.queries import subject_of
 from apps.ssmix import queries
 from apps.ssmix.models import AcceptedDeviation, QuarantineDecision, Scan, State, StorageRoot, StoredFile, Tally
 from apps.ssmix.services import decide, holder_of, request_scan
+from apps.terminology.queries import data_type_label
 from hie.exchange.audit import UPDATE
 from hie.values.access import Subject
 from hie.values.identifiers import Identifier
@@ -60,6 +61,11 @@ def _meaning(rule: str) -> str:
     if known is None:
         return rule
     return known.ja if (get_language() or "").startswith("ja") else known.en
+
+
+def _data_type(code: str) -> str:
+    """``OMP-01 処方オーダ``, in the language of the page."""
+    return f"{code} {data_type_label(code)}".strip()
 
 
 @admin.register(StorageRoot)
@@ -184,13 +190,13 @@ class SeverityFilter(admin.SimpleListFilter):
 class TallyAdmin(ReadOnly, AuditedAdmin):
     """The findings of each facility: rule, data type, month, how many files, examples; from here to the files."""
 
-    list_display = ("rule", "severity", "meaning", "root", "data_type", "month", "files_link", "accepted")
+    list_display = ("rule", "severity", "meaning", "root", "its_type", "month", "files_link", "accepted")
     list_filter = ("root__facility", "root", SeverityFilter, "rule", "month")
     list_select_related = ("root__facility",)
     search_fields = ("rule", "data_type")
     ordering = ("rule", "-count")
     actions = ("download",)
-    fields = ("rule", "severity", "meaning", "root", "data_type", "month", "files_link", "example_list")
+    fields = ("rule", "severity", "meaning", "root", "its_type", "month", "files_link", "example_list")
     readonly_fields = fields
     list_per_page = 100
 
@@ -204,6 +210,10 @@ class TallyAdmin(ReadOnly, AuditedAdmin):
     @display(description=_("meaning"))
     def meaning(self, row: Tally) -> str:
         return _meaning(row.rule)
+
+    @display(description=_("data type"), ordering="data_type")
+    def its_type(self, row: Tally) -> str:
+        return _data_type(row.data_type)
 
     @display(description=_("files"), ordering="count")
     def files_link(self, row: Tally) -> SafeString:
@@ -231,9 +241,7 @@ class TallyAdmin(ReadOnly, AuditedAdmin):
         response = HttpResponse(_BOM, content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="ssmix2-findings.csv"'
         writer = csv.writer(response)
-        writer.writerow(
-            ("facility", "storage", "rule", "severity", "meaning", "data_type", "month", "files", "examples")
-        )
+        writer.writerow(_COLUMNS)
         for row in queryset.select_related("root__facility").order_by("root__facility__code", "rule", "-count"):
             writer.writerow(
                 _safe(
@@ -279,7 +287,7 @@ class DataTypeFilter(admin.SimpleListFilter):
     parameter_name = "data_type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(row.code, f"{row.code} {row.ja}") for row in DATA_TYPES.values()]
+        return [(code, _data_type(code)) for code in DATA_TYPES]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[StoredFile]) -> QuerySet[StoredFile]:
         return queryset.filter(data_type=self.value()) if self.value() else queryset
@@ -297,7 +305,7 @@ class StoredFileAdmin(ReadOnly, AuditedAdmin):
 
     actions = ("read_again", "accept_files", "reject_files")
     action_form = ReasonForm
-    list_display = ("file", "root", "patient_id", "data_type", "care_date", "state_shown", "rules", "last_seen")
+    list_display = ("file", "root", "patient_id", "its_type", "care_date", "state_shown", "rules", "last_seen")
     list_filter = ("root", "state", RuleFilter, DataTypeFilter)
     list_select_related = ("root__facility", "directory")
     search_fields = ("=patient_id", "=order_number", "=entry_uuid", "=unique_id")
@@ -308,7 +316,7 @@ class StoredFileAdmin(ReadOnly, AuditedAdmin):
         "root",
         "path",
         "patient_id",
-        "data_type",
+        "its_type",
         "care_date",
         "order_number",
         "written_at",
@@ -360,6 +368,10 @@ class StoredFileAdmin(ReadOnly, AuditedAdmin):
         if facility is None or not row.patient_id:
             return ()
         return (subject_of(Identifier(facility.patient_ids.comparable(row.patient_id), facility.authority)),)
+
+    @display(description=_("data type"), ordering="data_type")
+    def its_type(self, row: StoredFile) -> str:
+        return _data_type(row.data_type)
 
     @display(description=_("file name"), ordering="name")
     def file(self, row: StoredFile) -> str:

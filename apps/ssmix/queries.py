@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from django.db.models import Count, Sum
 
 from apps.ssmix.models import AcceptedDeviation, Directory, State, StorageRoot, StoredFile, Tally
+from hie.exchange.remembered import remembered
 from hie.wire.ssmix.rules import RULES, Severity
+
+SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,12 @@ class Finding:
     count: int
     accepted: bool
     examples: tuple[tuple[str, str], ...]
+
+
+@remembered(SECONDS)
+def repositories_served() -> frozenset[str]:
+    """The repositoryUniqueIds of the members whose storages are served from here, switched off or not."""
+    return frozenset(StorageRoot.objects.values_list("facility__repository_oid", flat=True).order_by())
 
 
 def report(root: StorageRoot) -> Report:

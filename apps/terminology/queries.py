@@ -1,11 +1,13 @@
 """What the exchange asks of the network's codes. Answers are values, remembered for five seconds.
 
-Displays are Japanese: they go into metadata (displayName, ja-JP). Screens read the rows in their own language.
+Displays are Japanese: they go into metadata (displayName, ja-JP). Screens ask for a ``label``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from django.utils.translation import get_language
 
 from apps.terminology import models
 from hie.exchange.remembered import remembered
@@ -47,7 +49,22 @@ def codes(kind: str) -> tuple[Code, ...]:
 
 def display(scheme: str, value: str) -> str:
     """The Japanese name of a code, or "" where the network does not know it."""
-    return _displays().get((scheme, value), "")
+    return _displays().get((scheme, value), ("", ""))[0]
+
+
+def label(scheme: str, value: str) -> str:
+    """The name of a code in the language of the page, or "" where the network does not know it."""
+    japanese, english = _displays().get((scheme, value), ("", ""))
+    return _spoken(japanese, english)
+
+
+def data_type_label(value: str) -> str:
+    """The name of an SS-MIX2 data type in the language of the page, or "" where the network does not know it."""
+    return _spoken(*_data_type_names().get(value, ("", "")))
+
+
+def _spoken(japanese: str, english: str) -> str:
+    return japanese if (get_language() or "ja").startswith("ja") else english or japanese
 
 
 def department(value: str, text: str = "") -> Code | None:
@@ -89,9 +106,16 @@ def _maps() -> dict[tuple[str, str], Code]:
 
 
 @remembered(SECONDS)
-def _displays() -> dict[tuple[str, str], str]:
-    rows = models.Code.objects.values_list("system__scheme", "code", "display_ja")
-    return {(scheme, value): shown for scheme, value, shown in rows}
+def _displays() -> dict[tuple[str, str], tuple[str, str]]:
+    """(scheme, code) -> its names in Japanese and in English."""
+    rows = models.Code.objects.values_list("system__scheme", "code", "display_ja", "display_en")
+    return {(scheme, value): (japanese, english) for scheme, value, japanese, english in rows}
+
+
+@remembered(SECONDS)
+def _data_type_names() -> dict[str, tuple[str, str]]:
+    rows = models.DataType.objects.values_list("code", "display_ja", "display_en")
+    return {value: (japanese, english) for value, japanese, english in rows}
 
 
 @remembered(SECONDS)

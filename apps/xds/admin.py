@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django import forms
@@ -21,6 +21,8 @@ from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
@@ -30,10 +32,11 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from apps.atna.admin import AuditedAdmin
-from apps.network.queries import facilities, facility
+from apps.network.queries import facilities
 from apps.xds.models import (
     AcceptedCode,
     Association,
+    DocumentCheck,
     DocumentEntry,
     Endpoint,
     Folder,
@@ -46,6 +49,7 @@ from apps.xds.models import (
 )
 from apps.xds.queries.figures import Figures, figures
 from apps.xds.queries.picture import COLUMNS, HEIGHT, WIDTH, Box, Picture, of_patient, of_submission, patients_of
+from apps.xds.queries.wording import worded_code, worded_facility
 from apps.xds.rules import subjects_of_patients
 from apps.xds.services import dump_codes, load_codes
 from hie.exchange.audit import READ
@@ -142,14 +146,29 @@ class RegistryAdmin(AuditedAdmin):
     def patient(self, row: RegistryRow) -> str:
         return masked(row.patient_id)
 
+    @admin.display(description=_("registered at"), ordering="id")
+    def registered(self, row: RegistryRow) -> str:
+        return _moment(row.registered_at)
+
     @admin.display(description=_("facility"), ordering="facility_code")
     def its_facility(self, row: RegistryRow) -> str:
-        return _facility_name(row)
+        return str(worded_facility(row.facility_code))
 
 
-def _facility_name(row: RegistryRow) -> str:
-    known = facility(row.facility_code)
-    return f"{known.name} ({row.facility_code})" if known else row.facility_code
+def _name(stored: str) -> SafeString:
+    """The name of a code in a narrow column, the code itself where the pointer rests on it."""
+    worded = worded_code(stored)
+    return format_html('<span title="{}">{}</span>', worded.code, worded.name)
+
+
+def _names(column: str, description: Any) -> Any:
+    """A field of a page that gives the codes of a column (one a line) by their names, with what they stand for."""
+
+    @admin.display(description=description)
+    def named(row: RegistryRow) -> str:
+        return "\n".join(str(worded_code(each)) for each in getattr(row, column).splitlines()) or "—"
+
+    return named
 
 
 _FILLS = {"submissionset": "#7c3aed", "documententry": "#0891b2", "folder": "#b45309"}
@@ -159,7 +178,7 @@ def _shown(drawn: Picture) -> dict[str, Any]:
     """What the page shows of a picture: boxes with their addresses and words, columns, the table of documents."""
     boxes = [_shown_box(each) for each in drawn.boxes]
     columns = [(capfirst(str(model._meta.verbose_name_plural)), x) for model, x in COLUMNS.items()]
-    headings = [_("title"), _("facility"), _("type code"), _("registered at"), _("version"), _("status")]
+    headings = [_("title"), _("facility"), _("type"), _("registered at"), _("version"), _("status")]
     documents = [each for each in boxes if each["kind"] == "documententry"]
     return {
         "boxes": boxes, "columns": columns, "headings": headings, "documents": documents, "width": WIDTH,
@@ -177,8 +196,13 @@ def _shown_box(box: Box) -> dict[str, Any]:
         "label": f"{box.row._meta.verbose_name}: {box.title}, {day}, {state}",
         "below": f"{day} · {state}",
         "fill": _FILLS[box.kind],
-        "facility": _facility_name(box.row),
+        "facility": str(worded_facility(box.row.facility_code)),
+        "type": _name(box.row.type_code) if isinstance(box.row, DocumentEntry) else "",
     }  # fmt: skip
+
+
+def _moment(at: datetime) -> str:
+    return timezone.localtime(at, JST).strftime("%Y-%m-%d %H:%M")
 
 
 def _local(time: str) -> str:
@@ -192,11 +216,13 @@ def _as_csv(counted: Figures) -> HttpResponse:
     response = HttpResponse("\ufeff", content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="documents-{counted.first}-{counted.last}.csv"'
     writer = csv.writer(response)
-    writer.writerow(("by", "name", "documents"))
-    writer.writerows(
-        (what, f"'{name}" if name[:1] in "=+-@\t\r" else name, count) for what, name, count in counted.lines()
-    )
+    writer.writerow(("by", "name", "code", "documents"))
+    writer.writerows((what, _cell(name), _cell(code), count) for what, name, code, count in counted.lines())
     return response
+
+
+def _cell(text: str) -> str:
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
 
 
 @admin.register(DocumentEntry)
@@ -204,7 +230,7 @@ class DocumentEntryAdmin(RegistryAdmin):
     """Documents."""
 
     actions_list = ("figures",)
-    list_display = ("title", "patient", "its_facility", "care", "created", "type_code", "status", "registered_at")
+    list_display = ("title", "patient", "its_facility", "care", "created", "type", "status", "registered")
     list_filter = ("status", "object_type")
     fieldsets = (
         (
@@ -215,13 +241,13 @@ class DocumentEntryAdmin(RegistryAdmin):
             _("Codes"),
             {
                 "fields": (
-                    "class_code",
-                    "type_code",
-                    "format_code",
-                    "event_codes",
-                    "confidentiality_codes",
-                    "healthcare_facility_type_code",
-                    "practice_setting_code",
+                    _names("class_code", _("class code")),
+                    _names("type_code", _("type code")),
+                    _names("format_code", _("format code")),
+                    _names("event_codes", _("event codes")),
+                    _names("confidentiality_codes", _("confidentiality codes")),
+                    _names("healthcare_facility_type_code", _("facility type")),
+                    _names("practice_setting_code", _("practice setting")),
                 )
             },
         ),
@@ -254,6 +280,10 @@ class DocumentEntryAdmin(RegistryAdmin):
             request, "xds/figures.html", {**context, "form": form, "figures": counted, "tables": tables}
         )
 
+    @admin.display(description=_("type"), ordering="type_code")
+    def type(self, row: DocumentEntry) -> SafeString:
+        return _name(row.type_code)
+
     @admin.display(description=_("care from"), ordering="service_start_time")
     def care(self, row: DocumentEntry) -> str:
         return _local(row.service_start_time)
@@ -282,19 +312,23 @@ class DocumentEntryAdmin(RegistryAdmin):
 class SubmissionSetAdmin(RegistryAdmin):
     """Submissions."""
 
-    list_display = ("unique_id", "patient", "its_facility", "submitted", "content_type_code", "status")
+    list_display = ("unique_id", "patient", "its_facility", "submitted", "type", "status")
     fields = (
         "title",
         "patient",
         "its_facility",
         "submitted",
-        "content_type_code",
+        _names("content_type_code", _("content type")),
         "source_id",
         "status",
         "entry_uuid",
         "unique_id",
         "registered_at",
     )
+
+    @admin.display(description=_("content type"), ordering="content_type_code")
+    def type(self, row: SubmissionSet) -> SafeString:
+        return _name(row.content_type_code)
 
     @admin.display(description=_("submitted at"), ordering="submission_time")
     def submitted(self, row: SubmissionSet) -> str:
@@ -412,7 +446,7 @@ class SubscriptionAdmin(AuditedAdmin):
 
 @admin.register(RepositoryCheck)
 class RepositoryCheckAdmin(ModelAdmin):
-    """The repositories whose documents lie here, as the last ``check_documents`` found them."""
+    """The repositories whose documents lie here, as the last check found them."""
 
     list_display = ("name", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
     fields = ("name", "repository_unique_id", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
@@ -437,6 +471,46 @@ class RepositoryCheckAdmin(ModelAdmin):
     @admin.display(description=_("size"), ordering="size")
     def bytes(self, row: RepositoryCheck) -> str:
         return filesizeformat(row.size)
+
+
+@admin.register(DocumentCheck)
+class DocumentCheckAdmin(ModelAdmin):
+    """The checks of all documents: what each found, and how far one has come that goes on."""
+
+    list_display = ("began_at", "state", "contents", "found", "read")
+    fields = ("began_at", "state", "alive_at", "contents", "found", "read")
+    ordering = ("-began_at",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("ended"), ordering="ended_at")
+    def state(self, row: DocumentCheck) -> str:
+        return _moment(row.ended_at) if row.ended_at else gettext("under way")
+
+    @admin.display(description=_("faults"))
+    def found(self, row: DocumentCheck) -> str:
+        said = (f"{KINDS_OF_FAULTS.get(kind, kind)} {count}" for kind, count in sorted(row.faults.items()))
+        return "、".join(said) if row.faults else gettext("none")
+
+
+# What ``check_documents`` names (apps/xds/services/checking.py), in words.
+KINDS_OF_FAULTS = {
+    "lost": _("lost"),
+    "altered": _("altered"),
+    "closed": _("key is missing"),
+    "orphan": _("needed by no entry"),
+    "half": _("half-written"),
+    "unmapped": _("not in the id map"),
+    "stale": _("left in the id map"),
+    "strayed": _("value without its entry"),
+}
 
 
 @admin.register(Outgoing)

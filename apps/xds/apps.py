@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.core import checks
 from django.db.backends.signals import connection_created
 from django.utils.translation import gettext_lazy as _
 
@@ -16,8 +17,10 @@ class XdsConfig(AppConfig):
         """Documents follow their patient, in the transaction in which the patient index joins or parts persons."""
         connection_created.connect(_keep_prepared, dispatch_uid="xds")
         from apps.pix.models import persons_joined, records_moved
+        from apps.xds.queries.keys import check_document_keys
         from apps.xds.services.moving import on_persons_joined, on_records_moved
 
+        checks.register(check_document_keys, checks.Tags.database)
         persons_joined.connect(on_persons_joined, dispatch_uid="xds")
         records_moved.connect(on_records_moved, dispatch_uid="xds")
 

@@ -52,6 +52,7 @@ _REMEMBERED = 4096
 
 _NOT_AVAILABLE = "No document with this unique id is available in this repository."
 _UNKNOWN_REPOSITORY = "The repository unique id is of no repository of this network."
+_ELSEWHERE = "The repository with this unique id is a member's own and answers for itself; send the request to it."
 _SILENT = "The storage of this document does not answer at the moment; ask again."
 _HARMFUL = "This document was held back by the scanner of this repository; its operator has been told."
 _CLOSED = "This document cannot be opened at the moment; the operator of the repository has been told."
@@ -200,6 +201,12 @@ def repositories_here() -> frozenset[str]:
     return frozenset({settings.REPOSITORY_OID, *hosted})
 
 
+def repositories_answered() -> frozenset[str]:
+    """Those that answer here: where documents are submitted, and those made of the storages of members."""
+    served: frozenset[str] = import_string(settings.SERVED_REPOSITORIES)()
+    return repositories_here() | served
+
+
 def repository_of(facility_code: str) -> str:
     """The repositoryUniqueId under which what this facility submits is kept: its own hosted one, or the network's."""
     member = facility(facility_code)
@@ -236,8 +243,6 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
 
 
 def _document(asked: DocumentRequest, rows: Mapping[tuple[str, str], list[tuple]], permit: Permit) -> RetrievedDocument:
-    if asked.repository_unique_id not in repositories():
-        raise ExchangeError(Reason.UNKNOWN_REPOSITORY, _UNKNOWN_REPOSITORY, asked.document_unique_id)
     for row in rows.get(_key(asked), ()):
         locator, size, sha256 = row[_CONTENT]
         key_name, wrapped = row[_KEY]
@@ -247,4 +252,16 @@ def _document(asked: DocumentRequest, rows: Mapping[tuple[str, str], list[tuple]
             except ExchangeError as error:
                 raise ExchangeError(error.reason, error.detail, asked.document_unique_id) from error
             return RetrievedDocument(asked, row[_MIME_TYPE], path, size)
-    raise ExchangeError(Reason.DOCUMENT_NOT_AVAILABLE, _NOT_AVAILABLE, asked.document_unique_id)
+    raise not_here(asked)
+
+
+def not_here(asked: DocumentRequest) -> ExchangeError:
+    """Why nothing is answered, by the repository alone, so that a document which is withheld leaves no trace.
+
+    A repository answers for its own repositoryUniqueId; any other is XDSUnknownRepositoryId, "the value does not match
+    that of the document repository" (ITI TF-3: Table 4.2.4.1-2).
+    """
+    if asked.repository_unique_id in repositories_answered():
+        return ExchangeError(Reason.DOCUMENT_NOT_AVAILABLE, _NOT_AVAILABLE, asked.document_unique_id)
+    detail = _ELSEWHERE if asked.repository_unique_id in repositories() else _UNKNOWN_REPOSITORY
+    return ExchangeError(Reason.UNKNOWN_REPOSITORY, detail, asked.document_unique_id)

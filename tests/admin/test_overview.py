@@ -51,7 +51,9 @@ def test_the_overview_is_for_staff_only(client: Client, staff: Client) -> None:
 
 def test_every_figure_leads_to_a_list_that_opens(staff: Client) -> None:
     found = figures(staff)
-    assert set(found) == {"facilities", "persons", "review", "documents", "refused", "failed", "expiring"}
+    assert set(found) == {
+        "facilities", "persons", "review", "insurances", "documents", "repositories", "refused", "failed", "expiring",
+    }  # fmt: skip
     for each in found.values():
         assert each["link"] == "" or staff.get(each["link"]).status_code == 200
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from apps.ids.models import is_provisional
 from apps.network.services import add_facility, add_node
 from apps.network.services.certificates import issue_certificate
 from apps.network.services.members import set_own_rows
 from apps.pix.queries import regional_id_of
+from apps.ssmix.services import add_storage, scan
 from apps.xds.models import DocumentEntry
 from hie.exchange.remembered import forget_all
 from hie.values.documents import RegistryResult, StoredQuery
@@ -21,7 +23,8 @@ from hie.values.patients import FeedEvent, PatientFeed
 from hie.values.people import Demographics
 from hie.wire.ebxml import stored_query
 from hie.wire.hl7v3 import patient_feed
-from tests.journeys import mllp, soap_region, test_iti42, test_iti45, v3
+from tests.apps.ssmix.storage import Storage
+from tests.journeys import mllp, soap_region, test_iti42, test_iti43, test_iti45, v3
 from tests.journeys.mllp import answer, cx, errors, header, recorded, said, written
 from tests.journeys.soap_region import HOSPITAL, PERSON, Region, running
 
@@ -88,6 +91,35 @@ def test_over_soap_documents_follow_the_ids_that_are_fed(region: Region) -> None
     assert (found(region, "R1", "hospital"), found(region, "R2", "hospital"), found(region, "R2")) == (0, 1, 0)
     with pytest.raises(ExchangeError, match="UNKNOWN_PATIENT"):
         test_iti42.call(region, test_iti42.metadata(region, regional_id="R1"))
+
+
+def test_over_soap_what_a_storage_holds_of_nobody_known_is_seen_by_nobody(region: Region, tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "STD01")
+    file = storage.write(region.charts[HOSPITAL].value)
+    scan(add_storage(facility_code=HOSPITAL, path=str(storage.path), quiet_seconds=0))
+    row = DocumentEntry.objects.get()
+    assert is_provisional(row.patient_id)
+    wanted = (row.repository_unique_id, row.unique_id)
+    for node in ("clinic", "hospital"):
+        assert _by_uuid(region, node, row) == 0
+        with pytest.raises(ExchangeError, match="DOCUMENT_NOT_AVAILABLE"):
+            test_iti43.ask(region, wanted, node=node)
+    tell(region, FeedEvent.REGISTER, "R1")
+    assert DocumentEntry.objects.get().patient_id == "R1"
+    for node in ("clinic", "hospital"):
+        assert (_by_uuid(region, node, row), found(region, "R1", node)) == (1, 1)
+        (document,) = test_iti43.ask(region, wanted, node=node).documents
+        assert document.path.read_bytes() == file.read_bytes()
+
+
+def _by_uuid(region: Region, node: str, row: DocumentEntry) -> int:
+    """How many documents GetDocuments finds by an entry UUID."""
+    uuids = {"$XDSDocumentEntryEntryUUID": ((row.entry_uuid,),)}
+    query = StoredQuery("urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4", uuids)
+    reply = region.client(node, "registry").call(
+        "urn:ihe:iti:2007:RegistryStoredQuery", stored_query.write_request(query)
+    )
+    return len(stored_query.read_response(reply).fragments)
 
 
 def test_over_soap_the_fed_id_is_told_and_asked_with(region: Region) -> None:

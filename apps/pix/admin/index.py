@@ -25,7 +25,6 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix import matching, outbox, services
-from apps.pix.admin.words import refuse_national_number
 from apps.pix.models import (
     Assertion,
     CoverageFinding,
@@ -105,9 +104,7 @@ class ChartsOfPerson(ReadOnly, TabularInline):
 class ReasonForm(forms.Form):
     """Why somebody decides as they do; kept with what comes of it for ever."""
 
-    reason = forms.CharField(
-        label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget, validators=[refuse_national_number]
-    )
+    reason = forms.CharField(label=_("Reason"), max_length=200, widget=UnfoldAdminTextInputWidget)
 
 
 @admin.register(Person)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -24,7 +24,7 @@ from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix import matching, queries, services
 from apps.pix.admin.index import ReadOnly
-from apps.pix.admin.words import FIELDS, LEVELS, RULES, SHORT_RULES, refuse_national_number, weight_in_words
+from apps.pix.admin.words import FIELDS, LEVELS, RULES, SHORT_RULES, weight_in_words
 from apps.pix.models import LocalIdentifier, ReviewCase
 from apps.pix.services import versions
 from apps.pix.services.charts import demographics_of
@@ -128,11 +128,7 @@ class ReviewCaseAdmin(ReadOnly, AuditedAdmin):
         here = HttpResponseRedirect(reverse("admin:pix_reviewcase_change", args=[case.pk]))
         note = request.POST.get("note", "").strip()
         try:
-            refuse_national_number(note)
             verb.work(case, request.user.get_username(), note)
-        except ValidationError as error:
-            messages.error(request, error.message)
-            return here
         except services.AlreadyDecidedError:
             messages.warning(request, _("This case is not waiting any more: somebody decided it, or it was answered."))
             return here

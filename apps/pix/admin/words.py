@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
-
-from apps.ids.rules import detect_national_number
 
 FIELDS = {
     "given name": _("Given name"),
@@ -115,10 +112,3 @@ def weight_in_words(bits: float) -> str:
         if bits >= least:
             return str(words)
     return str(STRONGLY_AGAINST)
-
-
-def refuse_national_number(text: str) -> None:
-    """Refuse words with a My Number or a resident record code in them; the number is not repeated."""
-    suspect = detect_national_number(text, "words")
-    if suspect is not None and suspect.refused:
-        raise ValidationError(_("Do not write My Numbers or resident record codes here."))

@@ -20,10 +20,11 @@ from apps.pix.queries.cross_references import (
     surviving_of,
     with_person,
 )
-from apps.pix.queries.reviewing import ReviewFigures, review_figures
+from apps.pix.queries.reviewing import ReviewFigures, coverage_figures, review_figures
 
 __all__ = [
     "ReviewFigures",
+    "coverage_figures",
     "cross_references",
     "identifiers_of",
     "linked_with",

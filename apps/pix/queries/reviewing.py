@@ -1,14 +1,14 @@
-"""What a clerk sees of two charts in question, and how the queue is doing."""
+"""What a clerk sees of two charts in question, and how the queue and the findings of insurances are doing."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Min, Q
+from django.db.models import Count, Min, Q
 from django.utils import timezone
 
-from apps.pix.models import LinkEvent, ReviewCase
+from apps.pix.models import CoverageFinding, LinkEvent, ReviewCase
 
 PERIOD = timedelta(days=30)
 LINKED_BY_CLERK, KEPT_APART = "linked by a clerk", "kept apart by a clerk"
@@ -44,3 +44,10 @@ def review_figures(now: datetime | None = None) -> ReviewFigures:
         linked=events.filter(kind__in=kinds).exclude(stated).count(),
         overturned=events.filter(kind=LinkEvent.Kind.UNLINKED, rule=KEPT_APART).count(),
     )
+
+
+def coverage_figures() -> dict[str, int]:
+    """Kind of insurance finding -> how many of it nobody has settled; one count over an index."""
+    waiting = CoverageFinding.objects.filter(gone_at=None, settled_at=None).order_by()
+    counts = dict(waiting.values_list("kind").annotate(count=Count("id")))
+    return {kind.value: counts.get(kind.value, 0) for kind in CoverageFinding.Kind}

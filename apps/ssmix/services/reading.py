@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from apps.network.queries import Facility
 from apps.ssmix.rules import is_settled
+from apps.ssmix.services import national_numbers
 from hie.values.identifiers import Identifier
 from hie.values.people import Demographics
 from hie.wire.hl7v2.demographics import read_demographics
@@ -110,6 +111,7 @@ def judge(raw: bytes, name: StorageName, reading: Reading, options: Options) -> 
             reading.deviations += (Deviation("OWN-06", "MSH-9"),)
         return
     found += checks.check(name, message, raw, options.facility.patient_ids.comparable)
+    found += tuple(national_numbers.in_message(message))
     if options.trust_folder:
         found = tuple(replace(each, own_severity=Severity.WARNING) if each.rule == "ID-01" else each for each in found)
     if reading.cancels and name.data_type == "ADT-00":
@@ -139,32 +141,40 @@ def read_folder(
         reading.settled = False
         return reading
     parts = []
+    numbered = False
     for relative, status in files:
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_PART_BYTES:
             reading.deviations = (*before, Deviation("OWN-02", "file"))
             return reading
         try:
-            parts.append(_read_part(path, relative))
+            part, carries_number = _read_part(path, relative)
         except OSError:
             reading.deviations = (*before, Deviation("OWN-02", "file"))
             return reading
+        parts.append(part)
+        numbered = numbered or carries_number
     reading.parts = tuple(parts)
     reading.sha256 = content_folders.digest(parts)
+    if numbered:
+        reading.deviations = (*reading.deviations, Deviation("OWN-08", "file"))
     if content_folders.choose_main(parts) is None:
         reading.deviations = (*reading.deviations, Deviation("EXT-02"))
     return reading
 
 
-def _read_part(folder: bytes, relative: bytes) -> Part:
+def _read_part(folder: bytes, relative: bytes) -> tuple[Part, bool]:
+    """One file, and whether it carries a national number."""
+    watch, name = national_numbers.Watch(), path_text(relative)
     sha1, sha256, size, head = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0, b""
     descriptor = os.open(folder + b"/" + relative, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         while chunk := file.read(CHUNK):
             head = head or chunk[:HEAD_BYTES]
+            watch.see(chunk, name)
             sha1.update(chunk)
             sha256.update(chunk)
             size += len(chunk)
-    return Part(path_text(relative), size, sha1.hexdigest(), sha256.hexdigest(), head)
+    return Part(name, size, sha1.hexdigest(), sha256.hexdigest(), head), watch.found
 
 
 def read_all(descriptor: int, size: int) -> bytes:

@@ -23,7 +23,15 @@ codes     the codes that the network accepts
 from __future__ import annotations
 
 from apps.xds.models.codes import AcceptedCode
-from apps.xds.models.contents import LOCATOR_LENGTH, BackupRun, Content, RepositoryCheck, SealingKey, Withdrawn
+from apps.xds.models.contents import (
+    LOCATOR_LENGTH,
+    BackupRun,
+    Content,
+    DocumentCheck,
+    RepositoryCheck,
+    SealingKey,
+    Withdrawn,
+)
 from apps.xds.models.objects import (
     CODE_LENGTH,
     Association,
@@ -61,6 +69,7 @@ __all__ = [
     "BackupRun",
     "ConfidentialityCode",
     "Content",
+    "DocumentCheck",
     "DocumentEntry",
     "Endpoint",
     "EntryValue",

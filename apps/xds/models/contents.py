@@ -87,3 +87,27 @@ class RepositoryCheck(models.Model):
 
     def __str__(self) -> str:
         return self.repository_unique_id
+
+
+class DocumentCheck(models.Model):
+    """One look at all documents (``check_documents``), and how far it has come, so that a killed one goes on.
+
+    position: id of the last content that was looked at. faults: kind -> how many. by_repository: repositoryUniqueId ->
+    the same. alive_at: its last sign while it goes on.
+    """
+
+    began_at = models.DateTimeField(_("begun"))
+    alive_at = models.DateTimeField(_("last sign"))
+    ended_at = models.DateTimeField(_("ended"), null=True, blank=True, db_index=True)
+    read = models.BooleanField(_("every byte was read"), default=True)
+    position = models.BigIntegerField(default=0)
+    contents = models.BigIntegerField(_("contents"), default=0)
+    faults = models.JSONField(_("faults"), default=dict)
+    by_repository = models.JSONField(default=dict)
+
+    class Meta:
+        verbose_name = _("check of documents")
+        verbose_name_plural = _("checks of documents")
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} {self.pk}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apps.terminology.queries import codes
-from apps.xds.models import AcceptedCode
+from apps.xds.models import AcceptedCode, DocumentCheck
 from hie.exchange.remembered import remembered
 
 SECONDS = 5.0
@@ -34,3 +34,8 @@ def accepted_codes() -> dict[str, frozenset[tuple[str, str]]]:
         if attribute in _KINDS:
             listed.update((each.code, each.scheme) for each in codes(_KINDS[attribute]))
     return {attribute: frozenset(listed) for attribute, listed in found.items()}
+
+
+def last_check() -> DocumentCheck | None:
+    """The check of all documents that ended last, by whomever it was begun."""
+    return DocumentCheck.objects.filter(ended_at__isnull=False).order_by("-ended_at").first()

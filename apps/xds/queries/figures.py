@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from django.db.models import Count, QuerySet
 from django.db.models.functions import TruncDate
 
-from apps.network.queries import facilities
 from apps.xds.models import DocumentEntry
+from apps.xds.queries.wording import Worded, worded_code, worded_facility
 from hie.values.times import JST
 
 LONGEST = 366  # days
@@ -21,9 +21,10 @@ _JAPAN = ZoneInfo("Asia/Tokyo")  # by its name, which databases know
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One number. share: percent of the largest of its table, for its bar."""
+    """One number. code: what the name stands for, where it does. share: percent of the largest of its table."""
 
     name: str
+    code: str
     count: int
     share: int = 0
 
@@ -42,10 +43,10 @@ class Figures:
     def total(self) -> int:
         return sum(each.count for each in self.by_facility)
 
-    def lines(self) -> Iterator[tuple[str, str, int]]:
-        """Rows of a table: what is counted, its name, how many."""
+    def lines(self) -> Iterator[tuple[str, str, str, int]]:
+        """Rows of a table: what is counted, its name, its code, how many."""
         for what in ("facility", "type", "day"):
-            yield from ((what, each.name, each.count) for each in getattr(self, f"by_{what}"))
+            yield from ((what, each.name, each.code, each.count) for each in getattr(self, f"by_{what}"))
 
 
 def figures(first: date, last: date) -> Figures:
@@ -54,15 +55,14 @@ def figures(first: date, last: date) -> Figures:
     begin = datetime.combine(first, datetime.min.time(), JST)
     end = datetime.combine(last + timedelta(days=1), datetime.min.time(), JST)
     rows = DocumentEntry.objects.filter(registered_at__gte=begin, registered_at__lt=end)
-    names = {each.code: f"{each.name} ({each.code})" for each in facilities()}
     counted = dict(_counted(rows.annotate(day=TruncDate("registered_at", tzinfo=_JAPAN)), "day"))
     days = (first + timedelta(days=number) for number in range((last - first).days + 1))
     return Figures(
         first,
         last,
-        _bars((names.get(code, code), count) for code, count in _counted(rows, "facility_code")),
-        _bars((code or "—", count) for code, count in _counted(rows, "type_code")),
-        _bars((day.isoformat(), counted.get(day, 0)) for day in days),
+        _bars((worded_facility(code), count) for code, count in _counted(rows, "facility_code")),
+        _bars((worded_code(code), count) for code, count in _counted(rows, "type_code")),
+        _bars((Worded(day.isoformat()), counted.get(day, 0)) for day in days),
     )
 
 
@@ -71,7 +71,9 @@ def _counted(rows: QuerySet[DocumentEntry], column: str) -> list[tuple[Any, int]
     return list(rows.order_by().values_list(column).annotate(count=Count("id")).order_by("-count", column))
 
 
-def _bars(counted: Iterator[tuple[Any, int]]) -> tuple[Bar, ...]:
-    pairs = [(str(name), count) for name, count in counted]
+def _bars(counted: Iterator[tuple[Worded, int]]) -> tuple[Bar, ...]:
+    pairs = list(counted)
     most = max((count for _, count in pairs), default=0)
-    return tuple(Bar(name, count, round(100 * count / most) if most else 0) for name, count in pairs)
+    return tuple(
+        Bar(worded.name, worded.code, count, round(100 * count / most) if most else 0) for worded, count in pairs
+    )

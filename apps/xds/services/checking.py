@@ -16,9 +16,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from apps.xds.models import (
     SIDE_TABLES,
     Association,
     Content,
+    DocumentCheck,
     DocumentEntry,
     Folder,
     MappedId,
@@ -45,6 +46,7 @@ from hie.values.documents import DataKey, Readable
 from hie.values.errors import ExchangeError
 
 DAY = 24 * 60 * 60.0
+KEPT = timedelta(days=366)  # how long it is known what a check found
 _AT_ONCE = 500
 
 
@@ -67,33 +69,44 @@ class Checked:
     faults: dict[str, int]
 
 
-def check_documents(*, read: bool = True, older_than: float = DAY) -> Iterator[Fault | Checked]:
+def check_documents(
+    *,
+    read: bool = True,
+    older_than: float = DAY,
+    check: DocumentCheck | None = None,
+    after_each: Callable[[DocumentCheck], None] | None = None,
+) -> Iterator[Fault | Checked]:
     """Every fault as it is found, and at the end what was checked. Memory does not grow with the repository.
 
     read: compare the bytes with their SHA-256, else their sizes only. older_than: seconds; what is younger is left.
-    What was found of each repository is kept for the admin. Raises OSError where a bucket does not answer: then
-    nothing is known of what lies there.
+    check: one that was interrupted goes on where it was, as its own ``read`` says. after_each: called with it after
+    each content; it may be saved then. What was found, of each repository too, is kept for the admin. Raises OSError
+    where a bucket does not answer: then nothing is known of what lies there.
     """
-    began = timezone.now()
-    count, faults = 0, Counter[str]()
-    of_repositories: dict[str, Counter[str]] = {}
-    for content in Content.objects.select_related("sealing_key").order_by("id").iterator(_AT_ONCE):
-        count += 1
-        kind = _kind_of(content, read=read)
+    now = timezone.now()
+    check = check or DocumentCheck(began_at=now, alive_at=now, read=read)
+    contents = Content.objects.select_related("sealing_key").filter(id__gt=check.position).order_by("id")
+    for content in contents.iterator(_AT_ONCE):
+        kind = _kind_of(content, read=check.read)
         if kind:
-            faults[kind] += 1
             repositories = DocumentEntry.objects.filter(content=content).values_list("repository_unique_id", flat=True)
+            _count(check.faults, kind)
             for repository_unique_id in repositories:
-                of_repositories.setdefault(repository_unique_id, Counter())[kind] += 1
+                _count(check.by_repository.setdefault(repository_unique_id, {}), kind)
             yield Fault(kind, content.locator, len(repositories))
-    for fault in _left_over(time.time() - older_than):
-        faults[fault.kind] += 1
+        check.position, check.contents = content.pk, check.contents + 1
+        if after_each is not None:
+            after_each(check)
+    beside: dict[str, int] = {}
+    for fault in itertools.chain(_left_over(time.time() - older_than), _out_of_step()):
+        _count(beside, fault.kind)
         yield fault
-    for fault in _out_of_step():
-        faults[fault.kind] += 1
-        yield fault
-    _keep_result(began, of_repositories, read=read)
-    yield Checked(count, dict(faults))
+    _keep_result(check, beside)
+    yield Checked(check.contents, check.faults)
+
+
+def _count(faults: dict[str, int], kind: str) -> None:
+    faults[kind] = faults.get(kind, 0) + 1
 
 
 def _out_of_step() -> Iterator[Fault]:
@@ -203,8 +216,10 @@ def _age(path: Path) -> float:
         return float("inf")
 
 
-def _keep_result(began: Any, faults: dict[str, Counter[str]], *, read: bool) -> None:
-    """One row for each repository that holds documents here."""
+def _keep_result(check: DocumentCheck, beside: dict[str, int]) -> None:
+    """The check itself, ended, and one row for each repository that holds documents here."""
+    check.faults = {**check.faults, **beside}
+    check.alive_at = check.ended_at = timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT e.repository_unique_id, count(*), sum(c.size) FROM xds_documententry e"
@@ -212,15 +227,20 @@ def _keep_result(began: Any, faults: dict[str, Counter[str]], *, read: bool) -> 
         )
         found = cursor.fetchall()
     with transaction.atomic():
+        check.save()
+        DocumentCheck.objects.filter(ended_at__lt=check.began_at - KEPT).delete()
         RepositoryCheck.objects.all().delete()
         RepositoryCheck.objects.bulk_create(
             RepositoryCheck(
                 repository_unique_id=repository_unique_id,
-                checked_at=began,
-                read=read,
+                checked_at=check.began_at,
+                read=check.read,
                 documents=documents,
                 size=size,
-                **{kind: faults.get(repository_unique_id, Counter())[kind] for kind in ("lost", "altered", "closed")},
+                **{
+                    kind: check.by_repository.get(repository_unique_id, {}).get(kind, 0)
+                    for kind in ("lost", "altered", "closed")
+                },
             )
             for repository_unique_id, documents, size in found
         )

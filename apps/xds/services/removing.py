@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from apps.xds import models, stores
 from apps.xds.models import SIDE_TABLES, shard_key_of
-from apps.xds.repository import repositories
+from apps.xds.repository import not_here
 from apps.xds.rules import origins_of
 from apps.xds.services import id_map
 from apps.xds.services.relationships import Known, known_uuids
@@ -216,9 +216,6 @@ def remove_documents(removal: RemoveDocuments, *, facility_code: str) -> Removal
 @transaction.atomic
 def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
     unique_id = asked.document_unique_id
-    if asked.repository_unique_id not in repositories():
-        detail = "The repository unique id is of no repository of this network."
-        raise ExchangeError(Reason.UNKNOWN_REPOSITORY, detail, unique_id)
     hold([unique_id])
     named = {
         "unique_id": unique_id,
@@ -231,8 +228,7 @@ def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
         raise ExchangeError(Reason.DOCUMENT_NOT_REMOVED, detail, unique_id)
     rows = list(models.Withdrawn.objects.filter(**named, facility_code=facility_code).select_related("content"))
     if not rows:
-        detail = "No document of your facility with this unique id is in this repository."
-        raise ExchangeError(Reason.DOCUMENT_NOT_AVAILABLE, detail, unique_id)
+        raise not_here(asked)
     if any(row.content.locator.partition(":")[0] not in stores.FORMS for row in rows):
         detail = "The document lies in the storage of its hospital; it is removed there."
         raise ExchangeError(Reason.DOCUMENT_NOT_REMOVED, detail, unique_id)

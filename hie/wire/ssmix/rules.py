@@ -161,6 +161,12 @@ RULES: dict[str, Rule] = {
             "The patient is not yet known; the document waits for ADT-00.",
             "患者が未登録のため、ADT-00を待っている。",
         ),
+        Rule(
+            "OWN-08",
+            _E,
+            "There is a My Number or a resident record code in it, which medicine must not keep.",
+            "マイナンバーまたは住民票コードが含まれている。医療では保存できない。",
+        ),
     )
 }
 

@@ -13,6 +13,9 @@ from apps.atna.models import AuditRecord
 from apps.consent import admin as screens
 from apps.consent.models import Directive, EmergencyAccess, NetworkPolicy
 from apps.consent.services import record_directive
+from apps.terminology.models import Code as Named
+from apps.terminology.models import CodeSystem
+from hie.exchange.remembered import forget_all
 from hie.values.codes import Code
 from hie.values.identifiers import AssigningAuthority, Identifier
 
@@ -102,6 +105,18 @@ def test_lists_and_details_are_masked_and_recorded(clerk):
         assert PATIENT not in page.content.decode()
         assert "3f" + "•" * 28 + "3f" in page.content.decode()
     assert audited() == [("110112", "E", PATIENT), ("110110", "R", PATIENT), ("110110", "R", PATIENT)]
+
+
+@pytest.mark.parametrize(("language", "name"), [("en", "Prescription"), ("ja", "処方箋")])
+def test_codes_are_offered_in_the_language_of_the_page(clerk, language, name):
+    system = CodeSystem.objects.create(scheme="1.2", name="ours")
+    Named.objects.create(system=system, code="class-1", display_ja="処方箋", display_en="Prescription")
+    forget_all()
+    page = clerk.get(reverse("admin:consent_directive_add"), headers={"accept-language": language}).content.decode()
+    assert f"{name} (class-1)" in page
+    row = directive(kinds=["class-1"])
+    url = reverse("admin:consent_directive_change", args=[row.pk])
+    assert f"{name} (class-1)" in clerk.get(url, headers={"accept-language": language}).content.decode()
 
 
 def test_a_wish_is_revoked_after_a_question(clerk):

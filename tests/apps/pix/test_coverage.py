@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -118,3 +119,22 @@ def test_the_history_is_shown_in_the_admin(client: Client) -> None:
     client.force_login(User.objects.create_superuser("operator", "", "a long password"))
     shown = client.get(reverse("admin:pix_localidentifier_change", args=[row("1").pk])).text
     assert "06139463 12 345 01" in shown
+
+
+def test_what_waits_is_a_figure_of_the_first_page_that_leads_to_its_list(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("admin", password="only-for-this-test"))
+
+    def figure() -> dict[str, Any]:
+        return {each["key"]: each for each in client.get("/api/overview").json()["figures"]}["insurances"]
+
+    assert (figure()["value"], figure()["state"]) == (0, "good")
+    tell(HOSPITAL, "1", told=replace(told(replace(OLD, **VALID)), telephones=("090-1234-5678",)))
+    tell(CLINIC, "2", told=replace(told(replace(NEW, **VALID)), telephones=("090-1234-5678",)))
+    coverage.look()
+    found = figure()
+    assert (found["value"], found["state"]) == (1, "warning")
+    page = client.get(found["link"], headers={"accept-language": "en"}).content.decode()
+    assert "one person, two insurances" in page
+    finding = CoverageFinding.objects.get()
+    client.post(found["link"], {"action": "settle", "_selected_action": [finding.pk]})
+    assert figure()["value"] == 0

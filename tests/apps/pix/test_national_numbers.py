@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.pix import services
-from apps.pix.models import LocalIdentifier, ReviewCase
+from apps.pix.models import LinkEvent, LocalIdentifier, ReviewCase
 from apps.xds.services.judging import national_numbers
 from hie.values.demographics_queries import EncounterEvent, EncounterKind, MovementAction, Visit
 from hie.values.errors import ExchangeError, Reason
@@ -81,12 +81,14 @@ def test_notes_and_reasons_of_clerks(client: Client) -> None:
     tell(HOSPITAL, "1")
     tell(CLINIC, "2", told=somebody("山田 健壱", telephones=("03-9999-1111",)))
     case = ReviewCase.objects.get()
-    client.post(reverse("admin:pix_reviewcase_decide", args=[case.pk]), {"verb": "note", "note": MY_NUMBER})
+    url = reverse("admin:pix_reviewcase_decide", args=[case.pk])
+    assert client.post(url, {"verb": "note", "note": MY_NUMBER}).status_code == 422
     case.refresh_from_db()
     assert case.note == ""
     row = LocalIdentifier.objects.order_by("pk")[0]
     url = reverse("admin:pix_person_undo_link", args=[row.person_id])
-    assert client.post(url, {"chart": row.pk, "reason": MY_NUMBER}).status_code == 200
+    assert client.post(url, {"chart": row.pk, "reason": MY_NUMBER}).status_code == 422
+    assert LinkEvent.objects.filter(kind=LinkEvent.Kind.UNLINKED).count() == 0
 
 
 def test_what_a_document_says_of_its_patient(facilities: None) -> None:

@@ -192,6 +192,9 @@ def test_the_screens_of_storages(storage: Storage, root: StorageRoot) -> None:
         "scan/",
     ):
         assert client.get(f"/admin/ssmix/{page}").status_code == 200, page
+    for language, name in (("ja", "OMP-01 処方オーダ"), ("en", "OMP-01 Prescription")):
+        page = client.get("/admin/ssmix/storedfile/", headers={"accept-language": language}).content.decode()
+        assert page.count(name) > 1  # in the row and in the filter
     before = AuditRecord.objects.count()
     assert P1 in client.get("/admin/ssmix/storedfile/").content.decode()
     assert AuditRecord.objects.count() > before
@@ -216,8 +219,9 @@ def test_a_document_is_retrieved_from_the_repository_of_its_facility(
     asked = DocumentRequest(entry.repository_unique_id, entry.unique_id)
     assert [each.path for each in retrieve(RetrieveRequest((asked,)), permit).documents] == [file]
     elsewhere = DocumentRequest(settings.REPOSITORY_OID, entry.unique_id)
-    refused = retrieve(RetrieveRequest((elsewhere,)), permit).findings
-    assert [each.reason for each in refused] == [Reason.DOCUMENT_NOT_AVAILABLE]
+    unknown = DocumentRequest(facility.repository_oid, "9.9.9")
+    refused = retrieve(RetrieveRequest((elsewhere, unknown)), permit).findings
+    assert [each.reason for each in refused] == [Reason.DOCUMENT_NOT_AVAILABLE] * 2
 
 
 def test_what_is_decided_about_quarantined_files(storage: Storage, root: StorageRoot) -> None:

@@ -9,12 +9,16 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.atna.models import AuditRecord
+from apps.terminology.models import Code as TerminologyCode
+from apps.terminology.models import CodeSystem
 from apps.xds import models
 from apps.xds.queries import picture as queries_picture
 from apps.xds.queries.figures import figures
 from apps.xds.services import register
+from hie.exchange.remembered import forget_all
 from hie.values.codes import Code
 from hie.values.documents import RPLC
 from hie.values.identifiers import masked
@@ -149,10 +153,52 @@ def test_figures_by_facility_type_and_day(browser: Client, registered: str) -> N
         in browser.get(url, asked | {"first": "2026-03-01", "last": "2026-03-31"}).content.decode()
     )
     table = browser.get(url, asked | {"format": "csv"}).content.decode("utf-8-sig").splitlines()
-    assert table[0] == "by,name,documents"
-    assert {"day,2026-04-01,2", "type,'=1+1^^1.2.3,1"} <= set(table)
+    assert table[0] == "by,name,code,documents"
+    assert {"day,2026-04-01,,2", "type,'=1+1,\"'=1+1, 1.2.3\",1"} <= set(table)
     assert "before the last" in browser.get(url, {"first": "2026-04-02", "last": "2026-04-01"}).content.decode()
 
 
 def test_a_long_period_is_cut_to_a_year() -> None:
     assert len(figures(date(2000, 1, 1), date(2026, 4, 2)).by_day) == 366
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "own"), [("ja", "病理所見", "このネットワーク"), ("en", "Pathology", "This network")]
+)
+def test_codes_and_facilities_have_names(browser: Client, registered: str, language: str, name: str, own: str) -> None:
+    system, _ = CodeSystem.objects.get_or_create(scheme="1.2.3.4.5", defaults={"name": "ours"})
+    TerminologyCode.objects.create(system=system, code="T-1", display_ja="病理所見", display_en="Pathology")
+    models.DocumentEntry.objects.update(
+        type_code="T-1^^1.2.3.4.5",
+        event_codes="T-1^^1.2.3.4.5\nT-2^^9.9",
+        facility_code="",
+        registered_at=timezone.now(),
+    )
+    models.SubmissionSet.objects.update(content_type_code="T-1^^1.2.3.4.5")
+    forget_all()
+    row, its_set = models.DocumentEntry.objects.get(), models.SubmissionSet.objects.get()
+    speaking = {"accept-language": language}
+    for url in ("xds_documententry_changelist", "xds_submissionset_changelist"):
+        page = browser.get(reverse(f"admin:{url}"), headers=speaking).content.decode()
+        assert f'<span title="T-1, 1.2.3.4.5">{name}</span>' in page
+    page = browser.get(reverse("admin:xds_documententry_change", args=[row.pk]), headers=speaking).content.decode()
+    assert f"{name} (T-1, 1.2.3.4.5)" in page
+    assert "T-2 (T-2, 9.9)" in page
+    assert own in page
+    page = browser.get(reverse("admin:xds_submissionset_change", args=[its_set.pk]), headers=speaking).content.decode()
+    assert f"{name} (T-1, 1.2.3.4.5)" in page
+    page = browser.get(reverse("admin:xds_documententry_figures"), headers=speaking).content.decode()
+    assert f">{own}</th>" in page
+    assert f">{name} <span" in page
+    url = reverse("admin:xds_documententry_picture", args=[row.pk])
+    assert f">{name}</span>" in browser.post(url, {"reason": "complaint"}, headers=speaking).content.decode()
+
+
+def test_a_code_that_only_the_code_sets_name_has_their_name(browser: Client, registered: str) -> None:
+    models.AcceptedCode.objects.create(attribute="typeCode", code="T-9", scheme="8.8", display="手術記録")
+    models.DocumentEntry.objects.update(type_code="T-9^^8.8")
+    forget_all()
+    assert (
+        '<span title="T-9, 8.8">手術記録</span>'
+        in browser.get(reverse("admin:xds_documententry_changelist")).content.decode()
+    )

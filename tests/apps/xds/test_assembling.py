@@ -44,6 +44,7 @@ def test_it_is_made_for_each_reader(patient: str, django_assert_num_queries: Any
     asked = RetrieveRequest((on_demand(patient),))
     assert repository.patients_of(asked) == {asked.documents[0]: (patient,)}
     located = repository.located(asked)
+    repository.repositories_answered()  # remembered between messages
     with django_assert_num_queries(2):
         (first,) = retrieve(located, permit(patient, access=Access.RETRIEVE)).documents
     (second,) = retrieve(located, permit(patient, access=Access.RETRIEVE)).documents

@@ -16,12 +16,12 @@ from django.urls import reverse
 from apps.network import queries
 from apps.network.models import Facility
 from apps.xds import models, repository, stores
-from apps.xds.services import register, registration, submit
+from apps.xds.services import register, registration, remove_documents, submit
 from apps.xds.services.checking import check_documents
 from apps.xds.stores import shelves
 from apps.xds.stores.shelves import LocalShelf
 from hie.values.access import Access, Rule
-from hie.values.documents import DocumentRequest, RetrieveRequest, RetrieveResult, Submission
+from hie.values.documents import DocumentRequest, RemoveDocuments, RetrieveRequest, RetrieveResult, Submission
 from hie.values.errors import ExchangeError, Reason
 from tests.apps.xds.samples import FACILITY, OTHER_FACILITY, entry, known_patient, permit, spooled, submission
 
@@ -139,6 +139,22 @@ def test_unknown_and_withheld_documents_are_answered_alike(patient: str, tmp_pat
         (Reason.DOCUMENT_NOT_AVAILABLE, "9.9.9"),
     ]
     assert len({each.detail for each in result.findings}) == 1
+
+
+def test_a_member_that_keeps_its_own_repository_answers_for_it(patient: str, tmp_path: Path, settings: Any) -> None:
+    its_own = f"{settings.OID_ROOT}.6.77"
+    elsewhere = entry(patient, unique_id="1.2.3", repository_unique_id=its_own)
+    register(submission(patient, elsewhere), facility_code=FACILITY)
+    submit(provided(patient, tmp_path, b"abc", unique_id="1.2.4"), facility_code=FACILITY)
+    here = DocumentRequest(settings.REPOSITORY_OID, "1.2.4")
+    wanted = tuple(DocumentRequest(*each) for each in ((its_own, "1.2.3"), (its_own, "9.9.9"), ("8.8", "1.2.3")))
+    found = retrieved(RetrieveRequest((*wanted, here)), patient)
+    assert [each.request for each in found.documents] == [here]
+    assert [(each.location, each.reason) for each in found.findings] == [
+        (name, Reason.UNKNOWN_REPOSITORY) for name in ("1.2.3", "9.9.9", "1.2.3")
+    ]
+    refused = remove_documents(RemoveDocuments(documents=wanted[1:2]), facility_code=FACILITY)
+    assert {each.reason for each in refused.findings} == {Reason.UNKNOWN_REPOSITORY}
 
 
 def test_some_of_the_documents(patient: str, tmp_path: Path, settings: Any) -> None:
