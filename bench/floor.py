@@ -18,7 +18,8 @@ from django.db import connection  # noqa: E402
 from hie import environment  # noqa: E402
 from hie.exchange.connection import Connection  # noqa: E402
 from hie.transport import mllp_workers  # noqa: E402
-from hie.transport.mllp_server import MllpDoor, MllpServer  # noqa: E402
+from hie.transport.mllp_conversation import MllpDoor  # noqa: E402
+from hie.transport.mllp_server import MllpServer  # noqa: E402
 from hie.transport.tls import server_credentials  # noqa: E402
 from hie.transport.web_server import WebServer  # noqa: E402
 from hie.values.errors import ExchangeError  # noqa: E402

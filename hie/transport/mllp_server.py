@@ -13,23 +13,20 @@ import contextlib
 import logging
 import os
 import socket
-import ssl
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.conf import settings
 
 from hie.exchange import pipeline, registry
 from hie.exchange.connection import Connection
 from hie.exchange.rows import between_messages
+from hie.transport.mllp_conversation import END, WRITE, Answering, Conversation, MllpDoor, connection_of
 from hie.transport.readiness import Readiness, readiness
 from hie.values.errors import ExchangeError, Reason
 from hie.wire.hl7v2.acknowledgement import refusal
 from hie.wire.hl7v2.message import Message
-from hie.wire.hl7v2.mllp import Event, FrameReader, frame
 
 log = logging.getLogger("hie.transport.mllp")
 
@@ -39,9 +36,6 @@ STOP_SECONDS = 15
 SECONDS_BETWEEN_ROUNDS = 1.0
 MORE_THAN_OTHERS_SECONDS = 0.002
 BACKLOG = 256
-READ_BYTES = 256 * 1024
-
-Answering = Callable[[bytes | ExchangeError, Connection], bytes]
 
 
 def handle(received: bytes | ExchangeError, connection: Connection) -> bytes:
@@ -72,19 +66,6 @@ def _unsupported(message: Message) -> ExchangeError:
     if message_type in registry.message_types():
         return ExchangeError(Reason.UNSUPPORTED_EVENT, "MSH-9.2: this trigger event has no door here.", "MSH^1^9^1^2")
     return ExchangeError(Reason.UNSUPPORTED_MESSAGE, "MSH-9.1: this message type has no door here.", "MSH^1^9^1^1")
-
-
-@dataclass(frozen=True, slots=True)
-class MllpDoor:
-    """Where to listen. ssl_context None is plain MLLP, which only ever listens on loopback."""
-
-    host: str
-    port: int
-    ssl_context: ssl.SSLContext | None = None
-
-    @property
-    def name(self) -> str:
-        return "mllps" if self.ssl_context else "mllp"
 
 
 class Share:
@@ -127,8 +108,8 @@ class MllpServer:
         self._threads = threads
         self._max_connections = max_connections
         self._listeners: list[socket.socket] = []
-        self._resting: dict[int, _Conversation | _Listener | None] = {}  # whom nobody has a hand on, by descriptor
-        self._conversations: set[_Conversation] = set()
+        self._resting: dict[int, Conversation | _Listener | None] = {}  # whom nobody has a hand on, by descriptor
+        self._conversations: set[Conversation] = set()
         self._counting = threading.Lock()
         self._is_stopping = False
         self._has_ended = False
@@ -201,7 +182,7 @@ class MllpServer:
         """Who rested too long sees its connection end: a thread then does what is to be done at the end of one."""
         now = time.monotonic()
         for each in list(self._resting.values()):
-            if isinstance(each, _Conversation) and each.rests_until < now:
+            if isinstance(each, Conversation) and each.rests_until < now:
                 each.is_late = True
                 with contextlib.suppress(OSError):
                     each.socket.shutdown(socket.SHUT_RDWR if each.unsent else socket.SHUT_RD)
@@ -212,7 +193,7 @@ class MllpServer:
         end = time.monotonic() + STOP_SECONDS
         while self._conversations and time.monotonic() < end:
             for fileno, each in list(self._resting.items()):
-                if isinstance(each, _Conversation) and not each.unsent:
+                if isinstance(each, Conversation) and not each.unsent:
                     self._take_and_close(fileno)
             time.sleep(0.01)
         for fileno in list(self._resting):
@@ -220,10 +201,10 @@ class MllpServer:
 
     def _take_and_close(self, fileno: int) -> None:
         each = self._resting.pop(fileno, None)
-        if isinstance(each, _Conversation):
+        if isinstance(each, Conversation):
             self._close(each)
 
-    def _close(self, conversation: _Conversation) -> None:
+    def _close(self, conversation: Conversation) -> None:
         if conversation.socket.fileno() >= 0:
             self._readiness.forget(conversation.socket.fileno())
         with self._counting:
@@ -233,7 +214,7 @@ class MllpServer:
 
     # What a thread does ---------------------------------------------------------------------------------------------
 
-    def _rest(self, fileno: int, each: _Conversation | _Listener | None, *, writing: bool = False) -> None:
+    def _rest(self, fileno: int, each: Conversation | _Listener | None, *, writing: bool = False) -> None:
         """Nobody has a hand on it until it can go on."""
         self._resting[fileno] = each
         try:
@@ -248,7 +229,7 @@ class MllpServer:
             fileno = self._readiness.wait()
             each = self._resting.pop(fileno, None)
             try:
-                if isinstance(each, _Conversation):
+                if isinstance(each, Conversation):
                     self._go_on(each)
                 elif isinstance(each, _Listener):
                     self._accept(each)
@@ -257,7 +238,7 @@ class MllpServer:
             except Exception:
                 log.exception("a connection is lost; this thread goes on with the others")
 
-    def _go_on(self, conversation: _Conversation) -> None:
+    def _go_on(self, conversation: Conversation) -> None:
         """One step of a conversation, then its rest or its end."""
         try:
             wish = conversation.step(self._answer)
@@ -293,8 +274,8 @@ class MllpServer:
 
     def _begin(self, door: MllpDoor, taken: socket.socket) -> None:
         try:
-            connection = _connection(door, taken)
-            conversation = _Conversation(taken, door, connection)
+            connection = connection_of(door, taken)
+            conversation = Conversation(taken, door, connection)
         except OSError:  # the peer is gone already
             taken.close()
             return
@@ -318,143 +299,6 @@ class _Listener:
     socket: socket.socket
 
 
-class _Wish:
-    """What a conversation waits for."""
-
-
-READ, WRITE, END = _Wish(), _Wish(), _Wish()
-
-
-class _Conversation:
-    """One connection: what came, what is to be answered, what is still to be sent. At most one thread has it.
-
-    secured: the handshake is done, or there is none. rests_until: by time.monotonic(), when it has rested too long.
-    """
-
-    __slots__ = (
-        "_connection",
-        "_door",
-        "_frames",
-        "_has_ended",
-        "_waiting",
-        "is_late",
-        "rests_until",
-        "secured",
-        "socket",
-        "unsent",
-    )
-
-    def __init__(self, taken: socket.socket, door: MllpDoor, connection: Connection) -> None:
-        taken.setblocking(False)
-        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.secured = door.ssl_context is None
-        self.socket = taken
-        self.rests_until = 0.0
-        self.is_late = False
-        self.unsent = memoryview(b"")
-        self._door = door
-        self._connection = connection
-        self._frames = FrameReader(settings.MAX_MESSAGE_BYTES)
-        self._waiting: deque[Event] = deque()
-        self._has_ended = False
-
-    @property
-    def names(self) -> tuple[str, str]:
-        """The door and the peer's address, for the log."""
-        return self._door.name, self._connection.remote
-
-    def step(self, answer: Answering) -> _Wish:
-        """Go on as far as it goes without waiting for the peer, but no further than one answer.
-
-        Raises OSError where the connection is lost, and what ``answer`` raises.
-        """
-        try:
-            if not self.secured:
-                self._secure()
-            if self.unsent:
-                self._send()
-            else:
-                if not self._waiting:
-                    self._read()
-                if self._waiting:
-                    between_messages()
-                    self.unsent = memoryview(frame(answer(self._waiting.popleft(), self._connection)))
-                    self._send()
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return READ
-        except ssl.SSLWantWriteError:
-            return WRITE
-        if self.unsent or self._waiting or self._has_more:
-            return WRITE  # can go on at once, after the others
-        return END if self._has_ended else READ
-
-    def close(self) -> None:
-        """End the connection; over TLS with its goodbye, which is not waited for."""
-        with contextlib.suppress(OSError, ValueError):
-            if isinstance(self.socket, ssl.SSLSocket) and self.secured:
-                self.socket.unwrap()
-        self.socket.close()
-
-    def _secure(self) -> None:
-        """Go on with the handshake, not in the listener, so that a failed one leaves a record (ITI TF-2: 3.19.5)."""
-        assert self._door.ssl_context is not None
-        try:
-            if self.is_late:
-                raise TimeoutError
-            if not isinstance(self.socket, ssl.SSLSocket):
-                self.socket = self._door.ssl_context.wrap_socket(
-                    self.socket, server_side=True, do_handshake_on_connect=False
-                )
-            self.socket.do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except OSError as error:
-            between_messages()
-            _record_failed_handshake(self._connection, type(error).__name__)
-            raise
-        self._connection = replace(self._connection, certificate=self.socket.getpeercert(binary_form=True) or b"")
-        self.secured = True
-
-    def _read(self) -> None:
-        """What comes next; the end, be it in order, by a reset or by silence: half a frame is recorded then."""
-        try:
-            received = self.socket.recv(READ_BYTES)
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except OSError:
-            received = b""
-        self._has_ended = not received
-        self._waiting.extend(self._frames.feed(received) if received else self._frames.close())
-
-    def _send(self) -> None:
-        try:
-            sent = self.socket.send(self.unsent)
-        except BlockingIOError:
-            return  # its buffer is full: this peer reads no answers
-        self.unsent = self.unsent[sent:]
-
-    @property
-    def _has_more(self) -> bool:
-        """Whether TLS has read more than it gave us, which the kernel does not know of."""
-        return isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() > 0
-
-
-def _record_failed_handshake(connection: Connection, what: str) -> None:
-    detail = f"TLS handshake failed ({what}): a certificate of a believed authority is needed."
-    pipeline.record_refusal(connection, ExchangeError(Reason.UNKNOWN_CALLER, detail))
-
-
 def _record_turned_away(connection: Connection, most: int) -> None:
     detail = f"There are {most} connections at this door already; this one was turned away."
     pipeline.record_refusal(connection, ExchangeError(Reason.BUSY, detail))
-
-
-def _connection(door: MllpDoor, taken: socket.socket) -> Connection:
-    host, port = taken.getsockname()[:2]
-    return Connection(door=door.name, address=f"{host}:{port}", remote=_remote(taken))
-
-
-def _remote(taken: socket.socket) -> str:
-    with contextlib.suppress(OSError):  # it is gone already
-        return str(taken.getpeername()[0])
-    return ""

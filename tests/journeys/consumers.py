@@ -15,7 +15,8 @@ from apps.network.services.members import set_own_rows
 from apps.pix import outbox
 from apps.pix.models import Subscription
 from apps.pix.services import feed
-from hie.transport.mllp_server import MllpDoor, MllpServer
+from hie.transport.mllp_conversation import MllpDoor
+from hie.transport.mllp_server import MllpServer
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.patients import FeedEvent, PatientFeed

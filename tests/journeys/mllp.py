@@ -10,7 +10,8 @@ from apps.atna.models import AuditRecord
 from apps.network.services import add_facility, add_node
 from apps.network.services.members import set_own_rows
 from hie.transport.mllp_client import MllpClient
-from hie.transport.mllp_server import MllpDoor, MllpServer
+from hie.transport.mllp_conversation import MllpDoor
+from hie.transport.mllp_server import MllpServer
 from hie.wire.hl7v2.message import Message
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"

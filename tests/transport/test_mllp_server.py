@@ -17,9 +17,10 @@ from django.db import OperationalError
 from hl7.client import MLLPClient as IndependentClient
 
 from hie.exchange.connection import Connection
-from hie.transport import mllp_server
+from hie.transport import mllp_conversation, mllp_server
 from hie.transport.mllp_client import MllpClient
-from hie.transport.mllp_server import MllpDoor, MllpServer
+from hie.transport.mllp_conversation import MllpDoor
+from hie.transport.mllp_server import MllpServer
 from hie.values.errors import ExchangeError
 from hie.wire.hl7v2.mllp import FrameReader, frame
 
@@ -226,7 +227,7 @@ def test_a_handshake_that_never_comes_ends(monkeypatch, tmp_path):
     monkeypatch.setattr(mllp_server, "HANDSHAKE_SECONDS", 0.2)
     recorded = []
     monkeypatch.setattr(mllp_server.pipeline, "record_refusal", lambda connection, error: recorded.append(error))
-    monkeypatch.setattr(mllp_server, "between_messages", lambda: None)
+    monkeypatch.setattr(mllp_conversation, "between_messages", lambda: None)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server = MllpServer([MllpDoor("127.0.0.1", 0, context)], answer=echo).start()
     try:

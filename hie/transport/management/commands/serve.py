@@ -20,7 +20,8 @@ from django.db import connections
 from hie import environment
 from hie.exchange import pipeline
 from hie.transport import background, mllp_workers
-from hie.transport.mllp_server import MllpDoor, MllpServer
+from hie.transport.mllp_conversation import MllpDoor
+from hie.transport.mllp_server import MllpServer
 from hie.transport.processes import die_with, on_stop
 from hie.transport.tls import MissingCredentialsError, server_context, server_credentials
 from hie.transport.web_server import WebServer
