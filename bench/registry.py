@@ -27,6 +27,8 @@ from hie.wire.soap.mtom import write_multipart
 CALLERS = 8
 KB = 1024
 _REPOSITORY = "1.2.392.99.7"
+# Messages of each caller before the measuring: a connection plans a statement anew ten times for each partition.
+_WARM_UP = 160
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def _measure(region: Region, context: ssl.SSLContext, case: Case, patients: int,
     length = _spread(ours, case, patients)()(1)
     floor = _sender(region.floor_https_port, context, case, f"/{length}", b"xxxx")
     rates = [
-        measure(_spread(sender, case, patients), callers=CALLERS, seconds=seconds, warm_up=30)
+        measure(_spread(sender, case, patients), callers=CALLERS, seconds=seconds, warm_up=_WARM_UP)
         for sender in (floor, ours)
     ]
     base, rate = rates

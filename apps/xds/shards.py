@@ -30,15 +30,19 @@ def partition_of(table: str, shard_key: int) -> str:
 
 def shards_of(names: Iterable[str]) -> list[int]:
     """The shards in which something lies that bears or touches one of these ids; none where nothing does."""
+    return sorted({shard for shards in shards_by_name(names).values() for shard in shards})
+
+
+def shards_by_name(names: Iterable[str]) -> dict[str, set[int]]:
+    """The same of each id; those are left out that nothing bears or touches."""
     listed = list(dict.fromkeys(names))
-    found: set[int] = set()
+    found: dict[str, set[int]] = {}
     for start in range(0, len(listed), _NAMES_AT_ONCE):
         part = listed[start : start + _NAMES_AT_ONCE]
-        found.update(
-            shard
-            for (shard,) in fetch(f"SELECT shard_key FROM xds_mappedid WHERE name IN ({marks(part)})", part)  # noqa: S608
-        )
-    return sorted(found)
+        rows = fetch(f"SELECT name, shard_key FROM xds_mappedid WHERE name IN ({marks(part)})", part)  # noqa: S608
+        for name, shard in rows:
+            found.setdefault(name, set()).add(shard)
+    return found
 
 
 def shards_of_patients(patient_ids: Iterable[str]) -> list[int]:

@@ -58,6 +58,7 @@ def for_action(service: str, action: str) -> Transaction | None:
     return _by_action().get((service, action))
 
 
+@cache
 def services() -> frozenset[str]:
     """The SOAP services that have a door."""
     return frozenset(service for service, _ in _by_action())

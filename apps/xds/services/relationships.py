@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from django.db import connection
-
 from apps.xds.models import NameKind, ObjectType, Status
 from apps.xds.shards import in_shards, marks, shards_of
 from hie.exchange.rows import fetch
@@ -68,9 +66,14 @@ class Change:
 
 def known_objects(submission: Submission) -> dict[str, Known]:
     """The objects of the registry that the submission names by UUID, be it as an end or as an id of its own."""
+    return known_uuids(named_uuids(submission))
+
+
+def named_uuids(submission: Submission) -> list[str]:
+    """The UUIDs, and symbolic ids, of the submission's objects and of the ends of its associations, each once."""
     named = [each.entry_uuid for each in _objects(submission)]
     named += [end for each in submission.associations for end in (each.source_object, each.target_object)]
-    return known_uuids(named)
+    return list(dict.fromkeys(named))
 
 
 def known_uuids(named: Iterable[str], shards: list[int] | None = None) -> dict[str, Known]:
@@ -123,12 +126,14 @@ def change(submission: Submission, known: Mapping[str, Known]) -> Change:
     inherited: list[Association] = []
     submission_set = submission.submission_sets[0].entry_uuid
     said = {(each.source_object, each.target_object) for each in submission.associations}
-    memberships = dict.fromkeys((folder, successors[original]) for folder, original in _memberships(list(successors)))
+    originals = list(successors)
+    shards = shards_of(originals)
+    memberships = dict.fromkeys((folder, successors[each]) for folder, each in _memberships(originals, shards))
     for folder, successor in (each for each in memberships if each not in said):
         membership = Association(new_uuid_urn(), HAS_MEMBER, folder, successor)
         inherited += [membership, Association(new_uuid_urn(), HAS_MEMBER, submission_set, membership.entry_uuid)]
         folders[folder] = None
-    return Change(tuple(inherited), (*replaced, *_dependents(list(successors))), tuple(folders))
+    return Change(tuple(inherited), (*replaced, *_dependents(originals, shards)), tuple(folders))
 
 
 _TABLES = (
@@ -222,30 +227,28 @@ def _snapshot_findings(each: Association, source: RegistryObject | None, target:
 _SOURCES = f" JOIN xds_mappedid m ON m.name = a.source_uuid AND m.kind = {NameKind.ENTRY_UUID.value}"
 
 
-def _memberships(entry_uuids: list[str]) -> list[tuple[str, str]]:
+def _memberships(entry_uuids: list[str], shards: list[int]) -> list[tuple[str, str]]:
     """(folder, entry) of approved folders that hold one of the entries."""
-    where, shards = in_shards("a.shard_key", shards_of(entry_uuids))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT DISTINCT f.entry_uuid, a.target_uuid FROM xds_association a{_SOURCES}"  # noqa: S608
-            " JOIN xds_folder f ON f.shard_key = m.shard_key AND f.entry_uuid = m.name"
-            f" WHERE {where} AND a.target_uuid IN ({marks(entry_uuids)}) AND a.association_type = %s"
-            " AND a.status = %s AND f.status = %s",
-            [*shards, *entry_uuids, HAS_MEMBER, Status.APPROVED.value, Status.APPROVED.value],
-        )
-        return [(folder, entry) for folder, entry in cursor.fetchall()]
+    where, shards = in_shards("a.shard_key", shards)
+    rows = fetch(
+        f"SELECT DISTINCT f.entry_uuid, a.target_uuid FROM xds_association a{_SOURCES}"  # noqa: S608
+        " JOIN xds_folder f ON f.shard_key = m.shard_key AND f.entry_uuid = m.name"
+        f" WHERE {where} AND a.target_uuid IN ({marks(entry_uuids)}) AND a.association_type = %s"
+        " AND a.status = %s AND f.status = %s",
+        [*shards, *entry_uuids, HAS_MEMBER, Status.APPROVED.value, Status.APPROVED.value],
+    )
+    return [(folder, entry) for folder, entry in rows]
 
 
-def _dependents(entry_uuids: list[str]) -> list[Known]:
+def _dependents(entry_uuids: list[str], shards: list[int]) -> list[Known]:
     """Approved addenda and transformations of the entries."""
-    where, shards = in_shards("a.shard_key", shards_of(entry_uuids))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT 'DocumentEntry', e.entry_uuid, e.patient_id, e.status, e.facility_code, e.object_type,"  # noqa: S608
-            f" e.id, e.fragment FROM xds_association a{_SOURCES}"
-            " JOIN xds_documententry e ON e.shard_key = m.shard_key AND e.entry_uuid = m.name"
-            f" WHERE {where} AND a.target_uuid IN ({marks(entry_uuids)}) AND a.association_type IN (%s, %s)"
-            " AND e.status = %s",
-            [*shards, *entry_uuids, *sorted(DEPENDENT), Status.APPROVED.value],
-        )
-        return [Known(*row) for row in cursor.fetchall()]
+    where, shards = in_shards("a.shard_key", shards)
+    rows = fetch(
+        "SELECT DISTINCT 'DocumentEntry', e.entry_uuid, e.patient_id, e.status, e.facility_code, e.object_type,"  # noqa: S608
+        f" e.id, e.fragment FROM xds_association a{_SOURCES}"
+        " JOIN xds_documententry e ON e.shard_key = m.shard_key AND e.entry_uuid = m.name"
+        f" WHERE {where} AND a.target_uuid IN ({marks(entry_uuids)}) AND a.association_type IN (%s, %s)"
+        " AND e.status = %s",
+        [*shards, *entry_uuids, *sorted(DEPENDENT), Status.APPROVED.value],
+    )
+    return [Known(*row) for row in rows]

@@ -7,7 +7,7 @@ recognised like any submission. A facility updates what it has registered itself
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -33,10 +33,10 @@ from apps.xds.services.judging import (
     sent_before,
     warnings_of,
 )
-from apps.xds.services.relationships import RELATIONSHIPS, REPLACING, Known, known_objects
+from apps.xds.services.relationships import RELATIONSHIPS, REPLACING, Known, known_uuids, named_uuids
 from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import approved, hold, set_status, store, touch_folders
-from apps.xds.shards import shards_of
+from apps.xds.shards import shards_by_name, shards_of
 from hie.values.documents import (
     APPROVED,
     DEPRECATED,
@@ -54,7 +54,7 @@ from hie.values.documents import (
     SubmissionSet,
 )
 from hie.values.errors import ExchangeError, Finding, Reason
-from hie.values.identifiers import AssigningAuthority, Identifier, new_uuid_urn
+from hie.values.identifiers import AssigningAuthority, Identifier, is_uuid_urn, new_uuid_urn
 from hie.values.times import write_dtm
 from hie.wire.ebxml.fragments import read_fragment
 from hie.wire.ebxml.update_rules import ANNOTATIONS, unmodifiable
@@ -82,7 +82,9 @@ def update(update: MetadataUpdate, *, facility_code: str) -> RegistryResult:
     registered = registered_ids(submission)
     if sent_before(submission, registered, digest):
         return RegistryResult(warnings_of(list(update.findings)))
-    work = _Work(update, facility_code, patient_of_submission(submission), known_objects(submission))
+    lying = _lying(update)
+    known = known_uuids([each for each in named_uuids(submission) if each in lying], shards=_all(lying))
+    work = _Work(update, facility_code, patient_of_submission(submission), known, lying)
     findings = [*update.findings, *work.findings()]
     only_set = replace(submission, document_entries=(), folders=(), associations=())
     findings += duplicates(only_set, registered, work.known)
@@ -103,6 +105,16 @@ def _names(update: MetadataUpdate) -> list[str]:
     return [*ends, *logical, *patients, *(each.unique_id for each in submission.submission_sets)]
 
 
+def _lying(update: MetadataUpdate) -> dict[str, set[int]]:
+    """The shards of all that the update names; those of a logicalID are those of its versions."""
+    logical = [each.updated.logical_id for each in update.operations if isinstance(each, NewVersion)]
+    return shards_by_name([*filter(is_uuid_urn, named_uuids(update.submission)), *logical])
+
+
+def _all(lying: Mapping[str, set[int]]) -> list[int]:
+    return sorted({shard for shards in lying.values() for shard in shards})
+
+
 @dataclass(frozen=True, slots=True)
 class _Latest:
     """The latest version of a logical object."""
@@ -119,6 +131,7 @@ class _Work:
     facility_code: str
     patient_id: str
     known: dict[str, Known]
+    lying: Mapping[str, set[int]]
     latest: dict[str, _Latest] = field(default_factory=dict)
     stored: list[tuple[RegistryObject, str]] = field(default_factory=list)
 
@@ -283,9 +296,8 @@ class _Work:
         """The latest version of a logical object: the new version goes by its logicalID and its kind."""
         if updated.logical_id not in self.latest:
             table = _TABLES[type(updated).__name__]
-            versions = table.objects.filter(
-                logical_id=updated.logical_id, shard_key__in=shards_of([updated.logical_id])
-            )
+            shards = sorted(self.lying.get(updated.logical_id, ()))
+            versions = table.objects.filter(logical_id=updated.logical_id, shard_key__in=shards)
             row = versions.order_by("-version").first()
             if row is None:
                 return None
