@@ -250,6 +250,8 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("pix.ReviewCase", "difference"),
             ("pix.CoverageFinding", "health_and_safety"),
             ("pix.LinkEvent", "link"),
+            ("pix.MatchRules", "tune"),
+            ("pix.Encounter", "bed"),
             ("xds.DocumentEntry", "description"),
             ("xds.SubmissionSet", "outbox"),
             ("xds.Folder", "folder"),
@@ -260,6 +262,13 @@ MENU: tuple[tuple[Any, tuple[tuple[str, str], ...]], ...] = (
             ("xds.Endpoint", "link"),
             ("xds.RepositoryCheck", "inventory_2"),
             ("xds.DocumentCheck", "rule_folder"),
+        ),
+    ),
+    (
+        gettext_lazy("Changes of patients told to others"),
+        (
+            ("pix.Subscription", "notifications"),
+            ("pix.Notification", "mark_email_unread"),
         ),
     ),
     (

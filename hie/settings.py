@@ -210,6 +210,7 @@ MLLP_PLAIN = environment.flag("HIE_MLLP_PLAIN")
 LANGUAGE_CODE = environment.text("HIE_LANGUAGE")
 LANGUAGES = [("ja", _("Japanese")), ("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "hie" / "locale", BASE_DIR / "hie" / "locale" / "theme"]
+FORMAT_MODULE_PATH = ["hie.formats"]
 TIME_ZONE = "Asia/Tokyo"
 USE_TZ = True
 

@@ -171,6 +171,19 @@ def _names(column: str, description: Any) -> Any:
     return named
 
 
+def _person(xcn: str) -> str:
+    """The name in an XCN, with the number of the person where it has one: ``山田 太郎 (7)``."""
+    number, family, given = (*xcn.split("^"), "", "", "")[:3]
+    name = f"{family} {given}".strip()
+    return f"{name} ({number})" if name and number else name or number
+
+
+def _institution(xon: str) -> str:
+    """The name in an XON, with its number where it has one."""
+    parts = (*xon.split("^"), *[""] * 10)
+    return f"{parts[0]} ({parts[9]})" if parts[9] else parts[0]
+
+
 _FILLS = {"submissionset": "#7c3aed", "documententry": "#0891b2", "folder": "#b45309"}
 
 
@@ -178,7 +191,8 @@ def _shown(drawn: Picture) -> dict[str, Any]:
     """What the page shows of a picture: boxes with their addresses and words, columns, the table of documents."""
     boxes = [_shown_box(each) for each in drawn.boxes]
     columns = [(capfirst(str(model._meta.verbose_name_plural)), x) for model, x in COLUMNS.items()]
-    headings = [_("title"), _("facility"), _("type"), _("registered at"), _("version"), _("status")]
+    columns_of_table = (_("title"), _("facility"), _("type"), _("registered at"), _("version"), _("status"))
+    headings = [capfirst(str(each)) for each in columns_of_table]
     documents = [each for each in boxes if each["kind"] == "documententry"]
     return {
         "boxes": boxes, "columns": columns, "headings": headings, "documents": documents, "width": WIDTH,
@@ -296,8 +310,8 @@ class DocumentEntryAdmin(RegistryAdmin):
     def authors(self, row: DocumentEntry) -> str:
         kept = read_fragment(bytes(row.fragment))
         assert isinstance(kept, Entry)
-        named = [part for author in kept.authors for part in (author.person, *author.institutions) if part]
-        return "\n".join(named)
+        named = ((_person(author.person), *map(_institution, author.institutions)) for author in kept.authors)
+        return "\n".join(part for parts in named for part in parts if part)
 
     @admin.display(description=_("associations"))
     def relations(self, row: DocumentEntry) -> str:

@@ -25,6 +25,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix import matching, outbox, services
+from apps.pix.admin.words import day, sex
 from apps.pix.models import (
     Assertion,
     CoverageFinding,
@@ -80,9 +81,19 @@ def _found_by(term: str, prefix: str) -> Q:
     return found
 
 
+@display(description=_("birth date"), ordering="birth_date")
+def _born(row: LocalIdentifier) -> str:
+    return day(row.birth_date)
+
+
+@display(description=_("sex"), ordering="sex")
+def _sex(row: LocalIdentifier) -> str:
+    return sex(row.sex)
+
+
 class ChartsOfPerson(ReadOnly, TabularInline):
     model = LocalIdentifier
-    fields = ("value", "facility", "status", "kanji", "kana", "birth_date", "sex", "last_seen")
+    fields = ("value", "facility", "status", "kanji", "kana", _born, _sex, "last_seen")
     readonly_fields = fields
     extra = 0
     show_change_link = True
@@ -248,7 +259,7 @@ def _kept_apart(person: Person) -> list[dict[str, str]]:
 
 def _short(row: LocalIdentifier) -> str:
     return " ".join(
-        filter(None, (_kanji(row) or _kana(row), row.birth_date, _facility_name(row.facility_code), row.value))
+        filter(None, (_kanji(row) or _kana(row), day(row.birth_date), _facility_name(row.facility_code), row.value))
     )
 
 
@@ -256,7 +267,7 @@ def _short(row: LocalIdentifier) -> str:
 class LocalIdentifierAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     """Charts: what each facility says of its patients."""
 
-    list_display = ("value", "facility", "kanji", "kana", "birth_date", "sex", "status", "person_handle", "last_seen")
+    list_display = ("value", "facility", "kanji", "kana", _born, _sex, "status", "person_handle", "last_seen")
     list_filter = ("facility_code", "status", "sex", ("last_seen", RangeDateFilter))
     list_select_related = ("person", "merged_into")
     exclude = ("person", "past_insurances")
@@ -353,7 +364,7 @@ class CoverageFindingAdmin(ReadOnly, AuditedAdmin):
 
 def _insurance(stated: dict[str, str]) -> str:
     number = " ".join(filter(None, (stated.get(each) for each in ("insurer_number", "symbol", "number", "branch"))))
-    period = "–".join((stated.get("valid_from", ""), stated.get("valid_to", "")))
+    period = "–".join(day(stated.get(end, "")[:8]) for end in ("valid_from", "valid_to"))
     return f"{number} ({period})" if period != "–" else number
 
 

@@ -24,7 +24,7 @@ from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix import matching, queries, services
 from apps.pix.admin.index import ReadOnly
-from apps.pix.admin.words import FIELDS, LEVELS, RULES, SHORT_RULES, weight_in_words
+from apps.pix.admin.words import FIELDS, LEVELS, RULES, SHORT_RULES, day, sex, weight_in_words
 from apps.pix.models import LocalIdentifier, ReviewCase
 from apps.pix.services import versions
 from apps.pix.services.charts import demographics_of
@@ -287,8 +287,8 @@ _LINES: tuple[tuple[Any, Callable[[LocalIdentifier], str]], ...] = (
     (_("Patient name"), lambda row: f"{row.ideographic_family} {row.ideographic_given}".strip()),
     (_("Kana"), lambda row: f"{row.phonetic_family} {row.phonetic_given}".strip()),
     (_("Latin letters"), lambda row: f"{row.alphabetic_family} {row.alphabetic_given}".strip()),
-    (_("Birth date"), lambda row: row.birth_date),
-    (_("Sex"), lambda row: row.sex),
+    (_("Birth date"), lambda row: day(row.birth_date)),
+    (_("Sex"), lambda row: sex(row.sex)),
     (_("Address"), lambda row: "\n".join(_address(each) for each in demographics_of(row).addresses)),
     (_("Telephone"), lambda row: "\n".join(row.telephones)),
     (_("Health insurance"), lambda row: "\n".join(_insurance(each) for each in demographics_of(row).insurances)),
@@ -339,7 +339,7 @@ def _explained(case: ReviewCase) -> dict[str, Any] | None:
 def _short(row: LocalIdentifier) -> str:
     name = f"{row.ideographic_family} {row.ideographic_given}".strip()
     kana = f"{row.phonetic_family} {row.phonetic_given}".strip()
-    return " ".join(filter(None, (name or kana, row.birth_date, f"({_facility(row)} {row.value})")))
+    return " ".join(filter(None, (name or kana, day(row.birth_date), f"({_facility(row)} {row.value})")))
 
 
 def _facility(row: LocalIdentifier) -> str:

@@ -18,6 +18,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix.admin.index import ReadOnly
+from apps.pix.admin.words import day
 from apps.pix.models import LocalIdentifier, MatchRules, RulesRun
 from apps.pix.services import trials
 from hie.exchange.audit import READ
@@ -37,11 +38,15 @@ class AdoptionForm(forms.Form):
 class MatchRulesAdmin(ReadOnly, AuditedAdmin):
     """The versions by which the machine decides: which is in force, who made and who adopted them."""
 
-    list_display = ("name", "in_force", "created_at", "created_by", "adopted_at", "adopted_by", "note")
+    list_display = ("version", "in_force", "created_at", "created_by", "adopted_at", "adopted_by", "note")
     fields = (*list_display, "link_from", "review_from", "hard_rules", "learned_from")
     readonly_fields = fields
     ordering = (F("in_force").desc(), "-created_at")
     actions_detail = ("what_if",)
+
+    @display(description=_("version"), ordering="name")
+    def version(self, row: MatchRules) -> str:
+        return row.name
 
     @action(description=_("What if, and adopt"), url_path="what-if", icon="compare_arrows", permissions=["adopt"])
     def what_if(self, request: HttpRequest, object_id: int) -> HttpResponse:
@@ -177,7 +182,7 @@ def _chart(row: LocalIdentifier) -> dict[str, Any]:
                 None,
                 (
                     kanji or f"{row.phonetic_family} {row.phonetic_given}".strip(),
-                    row.birth_date,
+                    day(row.birth_date),
                     f"({facility.name if facility else row.facility_code} {row.value})",
                 ),
             )

@@ -106,6 +106,20 @@ STRONGLY_FOR, FOR, NEITHER, AGAINST, STRONGLY_AGAINST = (
 )
 
 
+_SEXES = {"M": _("male"), "F": _("female"), "O": _("other sex"), "A": _("ambiguous"), "N": _("not applicable")}
+
+
+def day(text: str) -> str:
+    """``1941-05-03`` of ``19410503``; a part of a date, or what is none, as it was told."""
+    whole = len(text) == 8 and text.isdigit()
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}" if whole else text
+
+
+def sex(code: str) -> str:
+    """The word for a code of HL7 table 0001; one that is none of it stays."""
+    return str(_SEXES.get(code, code))
+
+
 def weight_in_words(bits: float) -> str:
     """What so many bits say; 10 bits are odds of about 1000 to 1."""
     for least, words in ((6.0, STRONGLY_FOR), (1.0, FOR), (-1.0, NEITHER), (-6.0, AGAINST)):

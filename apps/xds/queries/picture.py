@@ -6,9 +6,11 @@ Places are numbers of an SVG (user units); a template draws them. The same is th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from unicodedata import east_asian_width
 
 from django.db.models import Q
 
@@ -18,7 +20,7 @@ from hie.values.documents import HAS_MEMBER
 MOST = 60  # boxes of one kind; the newest are drawn, and the page says how many are not
 WIDTH, HEIGHT, GAP, TOP = 250, 54, 22, 44
 COLUMNS: dict[type[RegistryRow], int] = {SubmissionSet: 20, DocumentEntry: 370, Folder: 780}
-_TITLE = 16  # characters that fit into a box
+_TITLE = 32  # half-width characters that fit into a box
 _BULGE = 90  # how far a relationship of two documents leaves their column
 
 
@@ -39,7 +41,10 @@ class Box:
 
     @property
     def short(self) -> str:
-        return self.title if len(self.title) <= _TITLE else f"{self.title[: _TITLE - 1]}…"
+        """The title as far as it fits into the box."""
+        widths = itertools.accumulate(2 if east_asian_width(each) in "WF" else 1 for each in self.title)
+        fitting = sum(width <= _TITLE for width in widths)
+        return self.title if fitting == len(self.title) else f"{self.title[: fitting - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def test_tried_shown_and_adopted(operator: Client, strict: MatchRules) -> None:
     trials.carry_out()
     shown = operator.get(page(strict)).text
     assert "Persons that would be parted: 1" in shown
-    assert "山田 健一 19410503" in shown
+    assert "山田 健一 1941-05-03" in shown
     without_reason = operator.post(page(strict), {"verb": "adopt", "reason": ""})
     assert "required" in without_reason.text
     operator.post(page(strict), {"verb": "adopt", "reason": "fewer wrong links"})
@@ -73,7 +73,7 @@ def test_a_link_is_undone_and_restored_for_a_reason(operator: Client, facilities
     tell(CLINIC, "2")
     first, second = LocalIdentifier.objects.order_by("pk")
     url = reverse("admin:pix_person_undo_link", args=[first.person_id])
-    assert "山田 健一 19410503 市民病院 1" in operator.get(url).text
+    assert "山田 健一 1941-05-03 市民病院 1" in operator.get(url).text
     operator.post(url, {"chart": second.pk, "reason": ""})
     second.refresh_from_db()
     assert second.person_id == first.person_id

@@ -14,6 +14,7 @@ from django.utils import timezone
 from apps.atna.models import AuditRecord
 from apps.terminology.models import Code as TerminologyCode
 from apps.terminology.models import CodeSystem
+from apps.xds import admin as screens
 from apps.xds import models
 from apps.xds.queries import picture as queries_picture
 from apps.xds.queries.figures import figures
@@ -202,3 +203,19 @@ def test_a_code_that_only_the_code_sets_name_has_their_name(browser: Client, reg
         '<span title="T-9, 8.8">手術記録</span>'
         in browser.get(reverse("admin:xds_documententry_changelist")).content.decode()
     )
+
+
+def test_authors_are_named_as_people_write_them(browser: Client, registered: str) -> None:
+    row = models.DocumentEntry.objects.get()
+    page = browser.get(reverse("admin:xds_documententry_change", args=[row.pk])).content.decode()
+    assert "山田 太郎 (7)" in page
+    assert "^" not in page.split("authors", 1)[-1].split("Codes", 1)[0]
+    assert screens._institution("中央病院^^^^^&1.2.3&ISO^^^^1310000001") == "中央病院 (1310000001)"
+
+
+@pytest.mark.parametrize(
+    ("title", "short"),
+    [("検体検査結果 2025/08/02", "検体検査結果 2025/08/02"), ("あ" * 17, "あ" * 15 + "…"), ("a" * 33, "a" * 31 + "…")],
+)
+def test_a_title_is_cut_where_the_box_ends(title: str, short: str) -> None:
+    assert queries_picture.Box(None, "documententry", 0, 0, title, False).short == short  # type: ignore[arg-type]
