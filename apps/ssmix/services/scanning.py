@@ -21,7 +21,7 @@ import os
 import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -217,7 +217,7 @@ class _Run:
         ahead = ReadAhead(self.helpers, self.site, parts)
         for number, part in enumerate(parts):
             with _without_collector():
-                self._batch(part, ahead.take(number, unread))
+                self._batch(part, ahead.take(number, unread), unread)
         self._rest()
 
     def _discover(self, new: Sequence[Listed]) -> None:
@@ -232,14 +232,18 @@ class _Run:
             begun = time.monotonic()
             self._report(discovered=self.progress.discovered + number, discovering=spent)
 
-    def _batch(self, listed: Sequence[Listed], readings: Readings) -> None:
-        """Read, judge and settle what is in some folders, then tell and store all of it together."""
+    def _batch(self, listed: Sequence[Listed], readings: Readings, unread: Collection[int]) -> None:
+        """Read, judge and settle what is in some folders, then tell and store all of it together.
+
+        unread: ids of the folders that were just found.
+        """
         begun = time.monotonic()
         batch = Batch()
         examiner = Examiner(self.site, self.site.options(), self.lock.beat, readings)
         comparison = Comparison(batch, examiner, self.counts, self.full)
         by_directory: dict[int, list[Row]] = defaultdict(list)
-        same = untouched(self.site, listed) if self.full and not self.site.extended else set()
+        judged = [each for each in listed if each.directory.pk not in unread]
+        same = untouched(self.site, judged) if self.full and not self.site.extended else set()
         known = [each.directory.pk for each in listed if each.directory.pk and each.directory.pk not in same]
         for row in stored.of_directories(known):
             by_directory[row.directory_id].append(row)

@@ -7,12 +7,12 @@ where there are some. What is decided here is carried out by ``scanning``.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from apps.ssmix import rules
 from apps.ssmix.models import State
-from apps.ssmix.rules import DECIDED_RULES, Version
+from apps.ssmix.rules import DECIDED_RULES, Verdict, Version
 from apps.ssmix.services import rows as stored
 from apps.ssmix.services.reading import Options, Reading
 from apps.ssmix.services.registering import ToRegister
@@ -89,9 +89,7 @@ def _settle_key(batch: Batch, rows: list[Row], options: Options, look: Look) -> 
     usable = {id(row): row.state not in _JUDGED for row in there}
     several = rules.keeps_several(rows[0].data_type, rows[0].order_number)
     verdicts = rules.judge([_version(row, usable[id(row)]) for row in there], several=several)
-    being_written = any(row.flag == CURRENT and row.state in (State.FOUND, State.UNSETTLED) for row in there)
-    alive = any(usable[id(row)] and verdicts[_name(row)].state is State.CURRENT for row in there)
-    if not alive and any(row.live for row in there) and (being_written or not all(map(look.rested, there))):
+    if any(row.live for row in there) and _has_to_wait(there, usable, verdicts, look):
         _wait(batch, there)
         return
     for row in there:
@@ -101,6 +99,14 @@ def _settle_key(batch: Batch, rows: list[Row], options: Options, look: Look) -> 
         elif not usable[id(row)]:
             _set(batch, row, State(row.state), ())
     _plan(batch, rows, options, several, look)
+
+
+def _has_to_wait(there: list[Row], usable: Mapping[int, bool], verdicts: Mapping[str, Verdict], look: Look) -> bool:
+    """Whether what is live would end only because its successor is still being written, or its folder not at rest."""
+    if any(usable[id(row)] and verdicts[_name(row)].state is State.CURRENT for row in there):
+        return False
+    being_written = any(row.flag == CURRENT and row.state in (State.FOUND, State.UNSETTLED) for row in there)
+    return being_written or not all(map(look.rested, there))
 
 
 def _name(row: Row) -> str:

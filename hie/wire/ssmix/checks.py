@@ -1,18 +1,17 @@
 """The checks of a message against its name: a function a rule, named by it (``rules.RULES``).
 
-A check gets the name and the message and yields what it finds; it never raises and never carries a value away.
-``check`` runs them all. What concerns names and folders is in ``names``, what concerns several files of one key is
-decided where all of them are known.
+A check gets the name and the message, or the data type and one segment, and yields what it finds; it never raises and
+never carries a value away. ``check`` runs them all. What concerns names and folders is in ``names``, what concerns
+several files of one key is decided where all of them are known.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
-from itertools import chain
 from operator import itemgetter
 
 from hie.values.errors import ExchangeError
@@ -52,11 +51,32 @@ def read_message(raw: bytes) -> tuple[Message | None, tuple[Deviation, ...]]:
 def check(name: StorageName, message: Message, raw: bytes, comparable: Comparable = str.strip) -> tuple[Deviation, ...]:
     """All deviations of a message from what its name and its data type promise, in the order of the checks."""
     found = [deviation for each in CHECKS for deviation in each(name, message)]
+    found += _in_segments(name.data_type, message.segments)
     found += id_01_02(name, message, comparable)
     found += [Deviation(rule) for rule in message.warnings if rule.startswith(("ENC-", "TERM-"))]
     if "TERM-03" not in message.warnings and _terminated_twice(raw):
         found.append(Deviation("TERM-03", "file"))
-    return tuple(found)
+    return distinct(found)
+
+
+def _in_segments(data_type: str, segments: Iterable[Segment]) -> list[Deviation]:
+    """What single segments break, in the order of the checks and then of the segments."""
+    broken = [
+        (number, deviation)
+        for segment in segments
+        for number, each in _checks_of(segment.name)
+        for deviation in each(data_type, segment)
+    ]
+    return [deviation for _, deviation in sorted(broken, key=_CHECK_NUMBER)] if broken else []
+
+
+_CHECK_NUMBER = itemgetter(0)
+
+
+@cache
+def _checks_of(segment_name: str) -> tuple[tuple[int, SegmentCheck], ...]:
+    """The checks that have something to ask of segments of this name."""
+    return tuple((number, each) for number, (each, names) in enumerate(SEGMENT_CHECKS) if segment_name in names)
 
 
 # Bytes --------------------------------------------------------------------------------------------------------------
@@ -64,18 +84,24 @@ def check(name: StorageName, message: Message, raw: bytes, comparable: Comparabl
 _GLUED_NAMES = frozenset(
     "NTE OBX OBR ORC SPM SAC RXE RXC RXR RXA TQ1 IAM PRB ZPR PV1 PV2 PID NK1 DB1 IN1 AL1 ODS ZE1 ZE2 IPC".split()  # noqa: SIM905 - a table of words
 )
-_LAST_THREE = itemgetter(slice(-3, None))
 _GLUED = re.compile(rf"(?<=[^\r\n|^~&\\])(?=(?:{'|'.join(sorted(_GLUED_NAMES))})\|(?:\d{{1,4}}\||NW\||SC\||CA\||AD\|))")
 
 
 def _part_glued(message: Message) -> tuple[Message, tuple[Deviation, ...]]:
     """TERM-04: a segment name that follows text directly begins a segment; between delimiters it is left alone."""
-    ends = map(_LAST_THREE, chain.from_iterable([segment.fields[1:] for segment in message.segments]))
-    if _GLUED_NAMES.isdisjoint(ends) or message.delimiters.field != "|" or not _GLUED.search(message.text):
+    if (
+        not any(map(_ends_in_name, message.segments))
+        or message.delimiters.field != "|"
+        or not _GLUED.search(message.text)
+    ):
         return message, ()
     parted = Message.read(_GLUED.sub("\r", message.text).encode("utf-8", "replace"), 4 * MAX_FILE_BYTES)
     whole = Message(message.raw, message.text, message.charset, message.warnings, parted.segments, message.delimiters)
     return whole, (Deviation("TERM-04", "file"),)
+
+
+def _ends_in_name(segment: Segment) -> bool:
+    return not _GLUED_NAMES.isdisjoint([text[-3:] for text in segment.fields[1:]])
 
 
 def _terminated_twice(raw: bytes) -> bool:
@@ -105,8 +131,11 @@ def cancels(name: StorageName, message: Message) -> bool:
     row = DATA_TYPES.get(name.data_type)
     if row is None or not row.numbered:
         return False
-    controls = [segment.field(1) for segment in message.all("ORC")]
-    return bool(controls) and all(control in ("CA", "DC") for control in controls)
+    controls = {segment.field(1) for segment in message.all("ORC")}
+    return bool(controls) and controls <= _CANCELLED
+
+
+_CANCELLED = frozenset(("CA", "DC"))
 
 
 def life_03(name: StorageName, message: Message) -> Iterator[Deviation]:
@@ -198,7 +227,7 @@ def date_01(name: StorageName, message: Message) -> Iterator[Deviation]:
 
 def seg_01_02_03(name: StorageName, message: Message) -> Iterator[Deviation]:
     """The segments that have to be there are, in their order, and no other."""
-    names = tuple(segment.name for segment in message.segments)
+    names = tuple([segment.name for segment in message.segments])
     missing, ordered, unknown = judge(name.data_type, message.trigger, names)
     for segment in missing:
         yield Deviation("SEG-01", segment)
@@ -211,17 +240,13 @@ def seg_01_02_03(name: StorageName, message: Message) -> Iterator[Deviation]:
 # Fields -------------------------------------------------------------------------------------------------------------
 
 
-def fld_01(name: StorageName, message: Message) -> Iterator[Deviation]:
+def fld_01(data_type: str, segment: Segment) -> Iterator[Deviation]:
     """Required fields are filled. In a group that summarises or cancels, only what identifies the order is asked."""
-    required = _required(name.data_type)
-    seen = set()
-    for segment in message.segments:
-        fields = segment.fields
-        length = len(fields)
-        for number in required.get(segment.name, ()):
-            if (number >= length or not fields[number]) and (place := f"{segment.name}-{number}") not in seen:
-                seen.add(place)
-                yield Deviation("FLD-01", place)
+    fields = segment.fields
+    length = len(fields)
+    for number in _required(data_type).get(segment.name, ()):
+        if number >= length or not fields[number]:
+            yield Deviation("FLD-01", f"{segment.name}-{number}")
 
 
 @cache
@@ -230,39 +255,35 @@ def _required(data_type: str) -> dict[str, tuple[int, ...]]:
     return {each: REQUIRED.get(each, ()) + of_type.get(each, ()) for each in {*REQUIRED, *of_type}}
 
 
-def fld_02(name: StorageName, message: Message) -> Iterator[Deviation]:
+def fld_02(data_type: str, segment: Segment) -> Iterator[Deviation]:
     """Numeric fields hold numbers; ``""`` says that there is none."""
-    for segment, number, text in _values(message, NUMERIC):
+    for number, text in _filled(segment, NUMERIC):
         if text != NULL and not is_number(text):
             yield Deviation("FLD-02", f"{segment.name}-{number}")
 
 
-def fld_03(name: StorageName, message: Message) -> Iterator[Deviation]:
+def fld_03(data_type: str, segment: Segment) -> Iterator[Deviation]:
     """Date fields hold dates, of any precision."""
-    for segment, number, text in _values(message, TIMES):
+    for number, text in _filled(segment, TIMES):
         value = text.split("^", 1)[0].split("~", 1)[0].strip() if "^" in text or "~" in text else text
         if value and value != NULL and not is_date(value):
             yield Deviation("FLD-03", f"{segment.name}-{number}")
 
 
-def fld_04(name: StorageName, message: Message) -> Iterator[Deviation]:
+def fld_04(data_type: str, segment: Segment) -> Iterator[Deviation]:
     """Fields are not longer than their type."""
-    for segment in message.segments:
-        for number, longest in LONGEST.get(segment.name, ()):
-            text = segment.field(number)
-            if len(text) > longest and len(segment.component(number, 1)) > longest:
-                yield Deviation("FLD-04", f"{segment.name}-{number}")
+    for number, longest in LONGEST[segment.name]:
+        text = segment.field(number)
+        if len(text) > longest and len(segment.component(number, 1)) > longest:
+            yield Deviation("FLD-04", f"{segment.name}-{number}")
 
 
-def _values(message: Message, table: dict[str, tuple[int, ...]]) -> Iterator[tuple[Segment, int, str]]:
-    for segment in message.segments:
-        numbers = table.get(segment.name)
-        if numbers is None:
-            continue
-        fields = segment.fields
-        for number in numbers:
-            if number < len(fields) and fields[number]:
-                yield segment, number, fields[number]
+def _filled(segment: Segment, table: dict[str, tuple[int, ...]]) -> Iterator[tuple[int, str]]:
+    """The fields that a table names of a segment, where they are filled."""
+    fields = segment.fields
+    for number in table[segment.name]:
+        if number < len(fields) and fields[number]:
+            yield number, fields[number]
 
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)?\.?\d*(?:[eE][+-]?\d+)?")
@@ -285,19 +306,18 @@ def is_date(text: str) -> bool:
 # Values and codes ---------------------------------------------------------------------------------------------------
 
 
-def val_01_02(name: StorageName, message: Message) -> Iterator[Deviation]:
+def val_01_02(data_type: str, segment: Segment) -> Iterator[Deviation]:
     """OBX-5 fits OBX-2. A comparator or blanks around a number are common and only noted."""
-    for segment in message.all("OBX"):
-        if not (value := segment.field(5)) or value == NULL:
-            continue
-        kind = segment.field(2)
-        if not kind:
-            yield Deviation("VAL-01", "OBX-2")
-        elif kind == "NM" and not is_number(value):
-            bare = _COMPARATOR.sub("", value.strip()).strip()
-            yield Deviation("VAL-02" if is_number(bare) else "VAL-01", "OBX-5")
-        elif kind in ("DT", "TS") and not is_date(value):
-            yield Deviation("VAL-01", "OBX-5")
+    kind, value = segment.field(2), segment.field(5)
+    if not value or value == NULL:
+        return
+    if not kind:
+        yield Deviation("VAL-01", "OBX-2")
+    elif kind == "NM" and not is_number(value):
+        bare = _COMPARATOR.sub("", value.strip()).strip()
+        yield Deviation("VAL-02" if is_number(bare) else "VAL-01", "OBX-5")
+    elif kind in ("DT", "TS") and not is_date(value):
+        yield Deviation("VAL-01", "OBX-5")
 
 
 _CODED: dict[str, tuple[int, ...]] = {"OBX": (3,), "RXE": (2,), "RXA": (5,), "RXC": (2,), "PRB": (3,), "IAM": (3,)}
@@ -311,13 +331,12 @@ _FORMS = {
 }
 
 
-def code_01_02(name: StorageName, message: Message) -> Iterator[Deviation]:
+def code_01_02(data_type: str, segment: Segment) -> Iterator[Deviation]:
     """Items, drugs and diagnoses carry a standard code of the right form, in the first or the second triplet."""
-    for segment in message.segments:
-        for number in _CODED.get(segment.name, ()):
-            text = segment.field(number)
-            if not text or text == NULL or (segment.name == "RXE" and name.data_type == "OMP-02"):
-                continue
+    if segment.name == "RXE" and data_type == "OMP-02":
+        return
+    for number, text in _filled(segment, _CODED):
+        if text != NULL:
             for rule in _broken_by_code(text):
                 yield Deviation(rule, f"{segment.name}-{number}")
 
@@ -344,11 +363,10 @@ _UNITS = (
 UNITS = frozenset(_UNITS.split())
 
 
-def code_03(name: StorageName, message: Message) -> Iterator[Deviation]:
+def code_03(data_type: str, segment: Segment) -> Iterator[Deviation]:
     """The unit of a result is one that can be brought to UCUM."""
-    for segment in message.all("OBX"):
-        if (unit := segment.component(6, 1)) and unit != NULL and not is_unit(unit):
-            yield Deviation("CODE-03", "OBX-6")
+    if (unit := segment.component(6, 1)) and unit != NULL and not is_unit(unit):
+        yield Deviation("CODE-03", "OBX-6")
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -358,22 +376,19 @@ def is_unit(text: str) -> bool:
 
 
 Check = Callable[[StorageName, Message], Iterable[Deviation]]
+SegmentCheck = Callable[[str, Segment], Iterable[Deviation]]  # data type, segment
 
-CHECKS: tuple[Check, ...] = (
-    msh_02,
-    msh_03,
-    id_03,
-    id_04,
-    date_01,
-    life_03,
-    seg_01_02_03,
-    fld_01,
-    fld_02,
-    fld_03,
-    fld_04,
-    val_01_02,
-    code_01_02,
-    code_03,
+CHECKS: tuple[Check, ...] = (msh_02, msh_03, id_03, id_04, date_01, life_03, seg_01_02_03)
+
+# What is asked of single segments, and of which.
+SEGMENT_CHECKS: tuple[tuple[SegmentCheck, Collection[str]], ...] = (
+    (fld_01, frozenset(REQUIRED).union(*REQUIRED_OF_TYPE.values())),
+    (fld_02, NUMERIC),
+    (fld_03, TIMES),
+    (fld_04, LONGEST),
+    (val_01_02, ("OBX",)),
+    (code_01_02, _CODED),
+    (code_03, ("OBX",)),
 )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from hie.wire.ssmix.data_types import DATA_TYPES, NO_ORDER, UNDATED, is_department
 from hie.wire.ssmix.rules import Deviation, Severity
@@ -215,6 +216,7 @@ def _check_date(care_date: str) -> list[Deviation]:
     return [Deviation("PATH-05", "care date", Severity.ERROR)]
 
 
+@lru_cache(maxsize=16_384)
 def _is_date(text: str) -> bool:
     if len(text) != 8 or not (text.isascii() and text.isdigit()):
         return False
