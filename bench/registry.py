@@ -67,7 +67,8 @@ def measure_all(region: Region, cases: list[Case], entries: int, seconds: float)
 def fill_up(template: Template, entries: int) -> None:
     """The rest of the entries."""
     populate(template, max(entries // 100 // DOCUMENTS, 1), entries // DOCUMENTS)
-    print(f"  database: {size_of_database() / 1024**3:,.1f} GiB", flush=True)
+    size = size_of_database()
+    print(f"  database: {size / 1024**3:,.1f} GiB, {size / entries:,.0f} bytes an entry", flush=True)
 
 
 def compare_sizes(cases: list[Case], before: list[Rate], after: list[Rate]) -> None:
