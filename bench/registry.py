@@ -45,13 +45,12 @@ class Case:
 
 def fill_first(region: Region, entries: int) -> tuple[Template, list[Case]]:
     """A region with a hundredth of the entries, and what will be sent to it."""
-    fixture = doors.prepare(region, persons=2)
+    fixture = doors.prepare(region, persons=3)
+    patient = doors._regional(fixture.outside.chart_number("P00002"))  # who has no documents yet
     Facility.objects.filter(code=doors.CODE).update(repository_oid=_REPOSITORY)
     path = region.directory / "template.txt"
     path.write_bytes(b"t" * 2 * KB)
-    template = make_template(
-        fixture.patient, doors._submission(fixture.patient, path), region.directory, facility_code=doors.CODE
-    )
+    template = make_template(patient, doors._submission(patient, path), region.directory, facility_code=doors.CODE)
     populate(template, 0, max(entries // 100 // DOCUMENTS, 1))
     return template, list(_cases(region, fixture, template))
 
