@@ -45,13 +45,12 @@ class Case:
 
 def fill_first(region: Region, entries: int) -> tuple[Template, list[Case]]:
     """A region with a hundredth of the entries, and what will be sent to it."""
-    fixture = doors.prepare(region, persons=2)
+    fixture = doors.prepare(region, persons=3)
+    patient = doors._regional(fixture.outside.chart_number("P00002"))  # who has no documents yet
     Facility.objects.filter(code=doors.CODE).update(repository_oid=_REPOSITORY)
     path = region.directory / "template.txt"
     path.write_bytes(b"t" * 2 * KB)
-    template = make_template(
-        fixture.patient, doors._submission(fixture.patient, path), region.directory, facility_code=doors.CODE
-    )
+    template = make_template(patient, doors._submission(patient, path), region.directory, facility_code=doors.CODE)
     populate(template, 0, max(entries // 100 // DOCUMENTS, 1))
     return template, list(_cases(region, fixture, template))
 
@@ -67,7 +66,8 @@ def measure_all(region: Region, cases: list[Case], entries: int, seconds: float)
 def fill_up(template: Template, entries: int) -> None:
     """The rest of the entries."""
     populate(template, max(entries // 100 // DOCUMENTS, 1), entries // DOCUMENTS)
-    print(f"  database: {size_of_database() / 1024**3:,.1f} GiB", flush=True)
+    size = size_of_database()
+    print(f"  database: {size / 1024**3:,.1f} GiB, {size / entries:,.0f} bytes an entry", flush=True)
 
 
 def compare_sizes(cases: list[Case], before: list[Rate], after: list[Rate]) -> None:
