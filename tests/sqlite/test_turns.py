@@ -11,7 +11,6 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from hie.sqlite.base import DatabaseWrapper, Turns
 
-
 pytestmark = pytest.mark.django_db  # for connections of their own
 
 
