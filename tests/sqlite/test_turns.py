@@ -11,6 +11,8 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from hie.sqlite.base import DatabaseWrapper, Turns
 
+pytestmark = pytest.mark.django_db  # for connections of their own
+
 
 def test_turns_come_in_the_order_in_which_they_were_waited_for() -> None:
     turns, came = Turns(), []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from apps.pix.matching.normalisation import (
@@ -169,28 +170,43 @@ def glance(chart_id: int, name: PersonName, birth_date: str, *, current: bool = 
 def names_of(name: PersonName) -> tuple[Name, Name, Name]:
     """(kanji, kana, Latin) as they are compared. What was sent in Latin letters is neither kanji nor kana."""
     return (
-        _NO_NAME if is_latin(name.ideographic.text) else _name(name.ideographic, kanji_key),
-        _NO_NAME if is_latin(name.phonetic.text) else _name(name.phonetic, kana_key),
+        _NO_NAME if _in_latin(name.ideographic) else _name(name.ideographic, kanji_key),
+        _NO_NAME if _in_latin(name.phonetic) else _name(name.phonetic, kana_key),
         _latin_name(name),
     )
 
 
 _NO_NAME = Name()
+_REMEMBERED = 1 << 15  # a human's charts, and those of its family, come one after the other
 
 
 def _name(parts: NameParts, key: Callable[[str], str]) -> Name:
-    if _is_baby(parts):
-        return Name(key(baby_family(parts.family) or parts.family))
-    return Name(key(parts.family), key(parts.given))
+    return _keyed(parts.family, parts.given, key)
+
+
+@lru_cache(_REMEMBERED)
+def _keyed(family: str, given: str, key: Callable[[str], str]) -> Name:
+    if baby_family(given) is not None or baby_family(family) is not None:
+        return Name(key(baby_family(family) or family))
+    return Name(key(family), key(given))
 
 
 def _is_baby(parts: NameParts) -> bool:
     return baby_family(parts.given) is not None or baby_family(parts.family) is not None
 
 
+def _in_latin(parts: NameParts) -> bool:
+    return _are_latin(parts.family, parts.given)
+
+
+@lru_cache(_REMEMBERED)
+def _are_latin(family: str, given: str) -> bool:
+    return is_latin(NameParts(family, given).text)
+
+
 def _latin_name(name: PersonName) -> Name:
     """The name in Latin letters, wherever it was sent."""
     for parts in (name.alphabetic, name.ideographic, name.phonetic):
-        if parts and is_latin(parts.text):
+        if parts and _in_latin(parts):
             return _name(parts, latin_key)
-    return Name()
+    return _NO_NAME

@@ -140,14 +140,20 @@ class Beside:
             theirs.close()
             self._workers.append((process, ours))
 
-    def prepared(self, position: int, count: int) -> list[Prepared]:
-        """So many entries from a position on, which is where the last ones ended."""
-        self._ask_up_to(position + count)
+    def prepared(self, position: int, entries: Sequence[Any]) -> list[Prepared]:
+        """These entries, prepared: those from a position on, which is where the last ones ended."""
+        end = position + len(entries)
+        self._ask_up_to(end)
         self._slice_of.clear()
+        own = {
+            start: prepare(self._listed, entries[start - position : start - position + SLICE])
+            for start in range(position, end, SLICE)
+            if self._is_own(start)
+        }
         found = []
-        for start in range(position, position + count, SLICE):
-            for place, each in enumerate(self._receive(("prepared", start))):
-                ready = self._read(each)
+        for start in range(position, end, SLICE):
+            some = own[start] if start in own else [self._read(each) for each in self._receive(("prepared", start))]
+            for place, ready in enumerate(some):
                 if ready.chart is not None:
                     self._slice_of[id(ready.chart)] = start, place
                 found.append(ready)
@@ -164,10 +170,15 @@ class Beside:
             start, place = self._slice_of[id(chart)]
             slices.setdefault(start, []).append((place, chart))
         for start, some in slices.items():
+            if self._is_own(start):
+                continue
             numbers = [(place, chart.id) for place, chart in some]
             self._send(start, ("decide", self._serial, start, scorer.version.name, numbers))
         self._ask_up_to(self._asked + self._portion)
         for start, some in slices.items():
+            if self._is_own(start):
+                yield DecidedAhead([chart for _, chart in some], frozenset(chart.id for _, chart in some))
+                continue
             decided, rows = self._receive(("decided", self._serial, start))
             left = set()
             for (_, chart), found in zip(some, decided, strict=True):
@@ -183,8 +194,14 @@ class Beside:
         """Let everything up to an entry be prepared, whole slices of this portion."""
         while self._asked < end:
             length = min(SLICE, end - self._asked)
-            self._send(self._asked, ("prepare", self._asked, length))
+            if not self._is_own(self._asked):
+                self._send(self._asked, ("prepare", self._asked, length))
             self._asked += length
+
+    def _is_own(self, start: int) -> bool:
+        """Whether the process that writes does a slice itself: every fourth, where it has only one other beside it,
+        because one chart is more work to prepare and compare than to write."""
+        return len(self._workers) == 1 and start // SLICE % 4 == 3
 
     def _send(self, start: int, command: tuple[Any, ...]) -> None:
         self._worker(start).send_bytes(marshal.dumps(command))

@@ -217,7 +217,7 @@ def _prepared(listed: Listed, beside: Beside | None) -> Iterator[tuple[int, list
     """(entries before it, the portion) of everything behind a position, in order."""
     place = listed.position
     for entries in _portions(islice(listed.entries(), listed.position, None)):
-        ready = beside.prepared(place, len(entries)) if beside else prepare(listed, entries)
+        ready = beside.prepared(place, entries) if beside else prepare(listed, entries)
         yield place, [_told(each, entry, listed) for each, entry in zip(ready, entries, strict=True)]
         place += len(entries)
 

@@ -117,7 +117,9 @@ def _holders_postgresql(wanted: Sequence[int], limit: int) -> dict[int, list[int
         return {key: charts for key, charts in cut if charts}
     holders: dict[int, list[int]] = {}
     for key, chart in found:
-        holders.setdefault(key, []).append(chart)
+        charts = holders.setdefault(key, [])
+        if len(charts) <= limit:
+            charts.append(chart)
     return holders
 
 

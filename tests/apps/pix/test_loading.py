@@ -13,8 +13,8 @@ from django.core.management.base import CommandError
 from accuracy.population import HARD, describe
 from apps.atna.models import AuditRecord
 from apps.pix import queries, services
-from apps.pix.models import LocalIdentifier, PatientLoad
-from apps.pix.services import ahead, intake, loading
+from apps.pix.models import LocalIdentifier, NameKey, PatientLoad
+from apps.pix.services import ahead, intake, loading, pairs
 from apps.pix.services.loading import Progress, Remark
 from bench.index import _line
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -194,6 +194,16 @@ def _with_other_telephone(line: str, place: int) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_signs_that_mean_something_to_copy_are_loaded_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "patients.csv"
+    path.write_text(f'{HEADING}\n1,山\\田,"健\t一\n\\N",,,19500101,M,\n', encoding="utf-8")
+    loading.load(path, HOSPITAL, processes=1)
+    row = LocalIdentifier.objects.get()
+    assert (row.ideographic_family, row.ideographic_given) == ("山\\田", "健\t一\n\\N")
+    assert "\\" in NameKey.objects.get(record=row).whole
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_key_that_many_charts_have_is_decided_by_the_process_that_writes(
     tmp_path: Path, emptied: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +214,7 @@ def test_a_key_that_many_charts_have_is_decided_by_the_process_that_writes(
         monkeypatch.setattr(module, "LARGEST_BLOCK", 20)
     for module in (intake, ahead):
         monkeypatch.setattr(module, "FEW", 10)
+    monkeypatch.setattr(pairs, "_ROWS_A_KEY", 1)  # so that blocks are read one by one where they are many rows
     path = tmp_path / "patients.csv"
     lines = [f"{number},山田,健{number % 40},,,19500101,M,03-1234-5678\n" for number in range(90)]
     path.write_text(HEADING + "\n" + "".join(lines), encoding="utf-8")
