@@ -117,9 +117,10 @@ def change(submission: Submission, known: Mapping[str, Known]) -> Change:
         for each in submission.associations
         if each.association_type == HAS_MEMBER and _kind(known, each.source_object) == "Folder"
     }
-    successors = {
-        each.target_object: each.source_object for each in submission.associations if each.association_type in REPLACING
-    }
+    successors: dict[str, list[str]] = {}
+    for each in submission.associations:
+        if each.association_type in REPLACING:
+            successors.setdefault(each.target_object, []).append(each.source_object)
     replaced = [known[each] for each in successors]
     if not replaced:
         return Change(folders=tuple(folders))
@@ -128,7 +129,11 @@ def change(submission: Submission, known: Mapping[str, Known]) -> Change:
     said = {(each.source_object, each.target_object) for each in submission.associations}
     originals = list(successors)
     shards = shards_of(originals)
-    memberships = dict.fromkeys((folder, successors[each]) for folder, each in _memberships(originals, shards))
+    memberships = dict.fromkeys(
+        (folder, successor)
+        for folder, original in _memberships(originals, shards)
+        for successor in successors[original]
+    )
     for folder, successor in (each for each in memberships if each not in said):
         membership = Association(new_uuid_urn(), HAS_MEMBER, folder, successor)
         inherited += [membership, Association(new_uuid_urn(), HAS_MEMBER, submission_set, membership.entry_uuid)]

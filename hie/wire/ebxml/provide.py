@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from lxml import etree
@@ -21,6 +22,8 @@ from hie.wire.xml import MAX_BYTES, escape
 
 _REQUEST, _DOCUMENT = (f"{{{XDSB}}}{name}" for name in ("ProvideAndRegisterDocumentSetRequest", "Document"))
 
+_OF_SCHEMAS = "{http://www.w3.org/"  # xsi:schemaLocation and what XML itself has: on any element
+
 
 def read_request(message: SoapMessage) -> Submission:
     """The submission with its ``contents``: id of the Document element -> content, attached or inline.
@@ -34,7 +37,7 @@ def read_request(message: SoapMessage) -> Submission:
         raise ExchangeError(Reason.UNREADABLE, detail)
     submission = read_submission(request)
     contents, findings = _read_documents(message)
-    return replace(submission, contents=contents, findings=(*submission.findings, *findings))
+    return replace(submission, contents=contents, findings=(*submission.findings, *_wrapped(message.body), *findings))
 
 
 def write_response(message: SoapMessage, result: RegistryResult) -> SoapBody:
@@ -65,6 +68,30 @@ def write_request(submission: Submission) -> SoapBody:
 def read_response(message: SoapMessage) -> RegistryResult:
     """The answer as a client reads it. A Failure is raised as ExchangeError with its findings."""
     return read_registry_response(message.body)
+
+
+def _wrapped(body: etree._Element) -> Iterator[Finding]:
+    """What is around the submission otherwise than XDS.b has it: one lcm:SubmitObjectsRequest, then its Documents.
+
+    The schema of the wrapper is these few lines; what is in the submission is judged by ``structure``.
+    """
+    name = etree.QName(body).localname
+    for attribute in (each for each in body.attrib if not str(each).startswith(_OF_SCHEMAS)):
+        yield Finding(Reason.REPOSITORY_ERROR, f"{name} has no attribute {etree.QName(attribute).localname}.", name)
+    for number, child in enumerate(body.iterchildren(etree.Element)):
+        inside = etree.QName(child).localname
+        if child.tag not in (SUBMIT_OBJECTS_REQUEST, _DOCUMENT):
+            yield Finding(Reason.REPOSITORY_ERROR, f"{name} has no {inside} in it; take it out.", inside)
+        elif number and child.tag == SUBMIT_OBJECTS_REQUEST:
+            said = "stands first and once; its Documents follow it"
+            yield Finding(Reason.REPOSITORY_ERROR, f"In {name} the {inside} {said}.", inside)
+        elif child.tag == _DOCUMENT and (extra := _beside_id(child)):
+            said = ", ".join(str(etree.QName(each).localname) for each in extra)
+            yield Finding(Reason.REPOSITORY_ERROR, f"A Document has the attribute id and no other: {said}.", "Document")
+
+
+def _beside_id(document: etree._Element) -> list[str]:
+    return [each for each in map(str, document.attrib) if each != "id" and not each.startswith(_OF_SCHEMAS)]
 
 
 def _read_documents(message: SoapMessage) -> tuple[dict[str, Content], list[Finding]]:

@@ -93,14 +93,15 @@ _NAMESPACES = {
     "DocumentUniqueId": XDSB,
     "RemoveDocumentsRequest": RMD,
 }
-STRUCTURE = Structure("ebRIM", SHAPES, tuple(_REASONS), RIM, _NAMESPACES)
+_FILTER = "AdhocQuery"  # of a subscription (ITI TF-2: 3.52): there it stands alone
+STRUCTURE = Structure("ebRIM", SHAPES, (*_REASONS, _FILTER), RIM, _NAMESPACES)
 
 
 def findings_of(request: etree._Element) -> list[Finding]:
-    """What is built otherwise in one of the requests, each with the element, and the object that it belongs to."""
+    """What is built otherwise in one of the requests, or in the filter of a subscription, and of which object."""
     return [
         Finding(
-            _REASONS[etree.QName(request).localname],
+            _REASONS.get(etree.QName(request).localname, Reason.INVALID_FILTER),
             f"{each.name} {each.sentence}.",
             f"{each.inside or 'without id'}: {each.name}",
         )

@@ -15,6 +15,7 @@ from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.subscriptions import Duration, Subscription, SubscriptionAnswer
 from hie.wire.ebxml.names import RIM, rim
 from hie.wire.ebxml.stored_query import check, read_parameters, write_parameters
+from hie.wire.ebxml.structure import findings_of
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 from hie.wire.soap.envelope import read_parameters as read_reference_parameters
 from hie.wire.soap.faults import WSA, SoapFault
@@ -140,7 +141,7 @@ def _read_query(request: etree._Element, topic: str, findings: list[Finding]) ->
         findings.append(Finding(Reason.INVALID_FILTER, detail, "Filter/AdhocQuery"))
         return StoredQuery("", {})
     query_id = (queries[0].get("id") or "").strip().lower()
-    said: list[Finding] = []
+    said = findings_of(queries[0])
     parameters = read_parameters(queries[0], said)
     row = FILTERS.get(query_id)
     if row is None:

@@ -224,6 +224,38 @@ def test_a_folder_holds_a_replacement_once(patient: str, says_so: bool) -> None:
     assert models.Association.objects.filter(source_uuid=kept.entry_uuid, target_uuid=new.entry_uuid).count() == 1
 
 
+def test_two_replacements_of_one_document_in_one_submission(patient: str) -> None:
+    """Each is a replacement, and each comes into the folder that held the original (3.42.4.1.3.5)."""
+    original, its_folder = entry(patient, entry_uuid=new_uuid_urn()), folder(patient)
+    held = (member(its_folder.entry_uuid, original.entry_uuid),)
+    register(submission(patient, original, folders=(its_folder,), associations=held), facility_code=FACILITY)
+    kept, news = models.Folder.objects.get(), [entry(patient, entry_uuid=new_uuid_urn()) for _ in range(2)]
+    said = tuple(relation(RPLC, each.entry_uuid, original.entry_uuid) for each in news)
+    register(submission(patient, *news, associations=said), facility_code=FACILITY)
+    statuses = dict(models.DocumentEntry.objects.values_list("entry_uuid", "status"))
+    assert statuses.pop(original.entry_uuid) == Status.DEPRECATED
+    assert set(statuses.values()) == {Status.APPROVED}
+    inside = models.Association.objects.filter(source_uuid=kept.entry_uuid).values_list("target_uuid", flat=True)
+    assert sorted(inside) == sorted(each.entry_uuid for each in (original, *news))
+
+
+def test_an_addendum_of_an_addendum_is_none_of_the_document(patient: str) -> None:
+    """Deprecated are the addenda "of the DocumentEntry being replaced" (3.42.4.1.3.5), not what hangs on those."""
+    original, addendum, further, new = (entry(patient, entry_uuid=new_uuid_urn()) for _ in range(4))
+    for each, kind, of in ((original, "", None), (addendum, APND, original), (further, APND, addendum)):
+        said = (relation(kind, each.entry_uuid, of.entry_uuid),) if of else ()
+        register(submission(patient, each, associations=said), facility_code=FACILITY)
+    said = (relation(RPLC, new.entry_uuid, original.entry_uuid),)
+    register(submission(patient, new, associations=said), facility_code=FACILITY)
+    statuses = dict(models.DocumentEntry.objects.values_list("entry_uuid", "status"))
+    assert [statuses[each.entry_uuid] for each in (original, addendum, further, new)] == [
+        Status.DEPRECATED, Status.DEPRECATED, Status.APPROVED, Status.APPROVED,
+    ]  # fmt: skip
+    late = entry(patient)
+    onto = (relation(APND, late.entry_uuid, addendum.entry_uuid),)
+    assert refused(submission(patient, late, associations=onto)) == {Reason.DEPRECATED_DOCUMENT}
+
+
 def test_only_its_facility_replaces_a_document(patient: str) -> None:
     original = registered(patient)
     new = entry(patient)

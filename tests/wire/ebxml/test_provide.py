@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,41 @@ def test_a_wrong_target_community(spool: Spool) -> None:
     )
     message.body.find(f"{{{LCM}}}SubmitObjectsRequest").insert(0, parse(slots.encode()))
     assert judged(message) == [("XDSRepositoryMetadataError", "RequestSlotList: homeCommunityId")]
+
+
+def _wrapper(message: SoapMessage, change: str) -> None:
+    """Build the wrapper otherwise than XDS.b has it."""
+    body, submission = message.body, message.body.find(f"{{{LCM}}}SubmitObjectsRequest")
+    document = body.find("{urn:ihe:iti:xds-b:2007}Document")
+    if change == "order":
+        body.append(submission)
+    elif change == "unknown":
+        body.append(parse(b"<x:Extra xmlns:x='urn:ihe:iti:xds-b:2007'/>"))
+    elif change == "twice":
+        body.append(deepcopy(submission))
+    elif change == "attribute":
+        body.set("version", "2")
+    else:
+        document.set("mimeType", "text/plain")
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "said"),
+    [
+        ("order", "SubmitObjectsRequest", "stands first"),
+        ("unknown", "Extra", "has no Extra in it"),
+        ("twice", "SubmitObjectsRequest", "stands first and once"),
+        ("attribute", "ProvideAndRegisterDocumentSetRequest", "no attribute version"),
+        ("document", "Document", "mimeType"),
+    ],
+)
+def test_what_is_around_the_submission(spool: Spool, change: str, place: str, said: str) -> None:
+    message = sample("ITI-41/inline.xml", spool)
+    _wrapper(message, change)
+    assert judged(message) == [("XDSRepositoryError", place)]
+    assert said in provide.read_request(message).findings[0].detail
+    if MESSAGES.is_dir():
+        assert violations(message.body) != []
 
 
 @pytest.mark.parametrize(

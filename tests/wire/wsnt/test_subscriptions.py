@@ -49,6 +49,19 @@ def changed(before: str, after: str, name: str = "ITI-52/subscribe.xml") -> Subs
     return subscribe.read_request(read_envelope(text.replace(before, after).encode()))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("<rim:Slot ", "<rim:Extra/><rim:Slot "),
+        ("<rim:ValueList>", "<rim:ValueList/><rim:ValueList>"),
+        ("<rim:Slot name=", "<rim:Slot names="),
+    ],
+)
+def test_a_filter_is_built_as_ebrim_says(before: str, after: str) -> None:
+    found = changed(before, after)
+    assert {each.reason for each in found.findings} == {Reason.INVALID_FILTER}
+
+
 def test_a_subscription() -> None:
     found = subscribe.read_request(sample("ITI-52/subscribe.xml"))
     assert found.findings == ()
