@@ -7,6 +7,7 @@ import re
 import time
 import uuid
 from dataclasses import dataclass
+from hashlib import sha1
 
 OID_PATTERN = re.compile(r"[0-2](\.(0|[1-9]\d*))+", re.ASCII)
 UUID_URN_PATTERN = re.compile(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -41,6 +42,23 @@ def new_ordered_hex() -> str:
     fraction = (rest << 12) // 1_000_000
     random = int.from_bytes(os.urandom(8), "big") >> 2
     return f"{milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random:032x}"
+
+
+def named_uuid_urn(seed: bytes) -> str:
+    """``urn:uuid:`` with the UUID of version 5 (RFC 9562 5.5) of a seed: the bytes of its name space, then the name.
+
+    Written out because a scan asks for a dozen of them for each document.
+    """
+    text = sha1(seed, usedforsecurity=False).hexdigest()
+    return f"urn:uuid:{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+
+
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def urn_oid(urn: str) -> str:
+    """The OID of a UUID given as ``urn:uuid:``, as ``uuid_oid``."""
+    return f"2.25.{int(urn[9:].replace('-', ''), 16)}"
 
 
 def uuid_oid(value: uuid.UUID) -> str:

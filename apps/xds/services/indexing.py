@@ -30,7 +30,7 @@ from hie.values.documents import (
     SubmissionSet,
 )
 from hie.values.errors import ExchangeError, Finding, Reason
-from hie.values.identifiers import uuid_oid
+from hie.values.identifiers import named_uuid_urn, urn_oid
 from hie.values.times import write_dtm
 
 
@@ -141,10 +141,10 @@ class _Submission:
 
     def of(self, first: DocumentEntry) -> SubmissionSet:
         """The submission set of one patient: its ids are derived from its first entry, so that they are made once."""
-        identity = uuid.uuid5(uuid.NAMESPACE_URL, f"submission set of {first.entry_uuid}")
+        identity = _named(f"submission set of {first.entry_uuid}")
         return SubmissionSet(
-            entry_uuid=f"urn:uuid:{identity}",
-            unique_id=uuid_oid(identity),
+            entry_uuid=identity,
+            unique_id=urn_oid(identity),
             patient_id=first.patient_id,
             source_id=self.source_id,
             submission_time=self.time or write_dtm(datetime.now(UTC)),
@@ -239,9 +239,12 @@ def _register(
 
 def _association(kind: str, source: str, target: str) -> Association:
     """An association whose id is derived from its ends, so that it is made once."""
-    identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{kind} {source} {target}")
     status = "Original" if kind == HAS_MEMBER else ""
-    return Association(f"urn:uuid:{identity}", kind, source, target, submission_set_status=status)
+    return Association(_named(f"{kind} {source} {target}"), kind, source, target, submission_set_status=status)
+
+
+def _named(name: str) -> str:
+    return named_uuid_urn(uuid.NAMESPACE_URL.bytes + name.encode())
 
 
 def _deprecate(entries: Iterable[_There]) -> None:

@@ -11,13 +11,13 @@ import re
 import uuid
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
-from hashlib import sha1
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from hie.values.codes import Code
 from hie.values.documents import Author, RegistryObject
 from hie.values.errors import ExchangeError, Reason
+from hie.values.identifiers import named_uuid_urn
 from hie.wire.ebxml.attributes import MODELS, PACKAGE_OF_NODE, Attribute, Form, Model, model_of
 from hie.wire.ebxml.names import CLASSIFICATION_TYPE, EXTERNAL_IDENTIFIER_TYPE, RIM, rim
 from hie.wire.ebxml.reading import AUTHOR_SLOTS, CLASSIFICATION, CODING_SCHEME, read_object, uuid_of
@@ -121,7 +121,6 @@ def _attribute(text: str) -> str:
 
 
 _URL = uuid.NAMESPACE_URL.bytes
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 class _Owner(NamedTuple):
@@ -132,12 +131,8 @@ class _Owner(NamedTuple):
 
 
 def _generated_id(owner: _Owner, place: bytes) -> str:
-    """An id of a Classification or ExternalIdentifier that depends on the object's id and its place alone.
-
-    A UUID of version 5 (RFC 9562 5.5), written out because it runs seven times an object.
-    """
-    text = sha1(owner.seed + place, usedforsecurity=False).hexdigest()
-    return f"urn:uuid:{text[:8]}-{text[8:12]}-5{text[13:16]}-{_VARIANT[text[16]]}{text[17:20]}-{text[20:32]}"
+    """An id of a Classification or ExternalIdentifier that depends on the object's id and its place alone."""
+    return named_uuid_urn(owner.seed + place)
 
 
 def _slot(name: str, values: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from hie.values.codes import Code
-from hie.values.identifiers import Identifier, uuid_oid
+from hie.values.identifiers import Identifier, named_uuid_urn, urn_oid
 from hie.values.times import read_ts, write_dtm
 from hie.wire.hl7v2.message import DEFAULT_DELIMITERS, NULL, Message, Segment
 from hie.wire.ssmix.checks import calendar_date
@@ -25,7 +25,7 @@ MIME_TYPE = "x-application/hl7-v2+er7"
 DEPARTMENT_SCHEME = "1.2.392.200250.2.2.2"
 MODALITY_SCHEME = "1.2.840.10008.2.16.4"
 
-_NAMESPACE = uuid.UUID("6f0a2f2e-52f5-5c8e-9b0c-0d1f6b2f9a41")
+_NAMESPACE = uuid.UUID("6f0a2f2e-52f5-5c8e-9b0c-0d1f6b2f9a41").bytes
 _ORDER = "urn:ihe:iti:xds:2013:order"
 _ACCESSION = "urn:ihe:iti:xds:2013:accession"
 _STUDY = "urn:ihe:iti:xds:2016:studyInstanceUID"
@@ -60,8 +60,8 @@ def identify(
     came back after it was deprecated; the same document then has a new entry.
     """
     said = "|".join((facility_code, *key, written_at, sha256, part))
-    entry = uuid.uuid5(_NAMESPACE, f"entry|{said}|{generation}")
-    return f"urn:uuid:{entry}", uuid_oid(uuid.uuid5(_NAMESPACE, f"document|{said}"))
+    entry = named_uuid_urn(_NAMESPACE + f"entry|{said}|{generation}".encode())
+    return entry, urn_oid(named_uuid_urn(_NAMESPACE + f"document|{said}".encode()))
 
 
 def read_facts(name: StorageName, message: Message, patient: Identifier, authority_oid: str) -> DocumentFacts:

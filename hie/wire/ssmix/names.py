@@ -27,9 +27,9 @@ _STRICT = re.compile(
 )
 _SUFFIX = re.compile(r"\.(?:txt|hl7|dat)$", re.IGNORECASE)
 _TIME = re.compile(r"\d{12,17}")
-_FOREIGN = re.compile(
-    r"^(?:\.|~\$|~|#)|^(?:thumbs\.db|desktop\.ini)$|(?:\.tmp|\.bak|\.swp|\.part|\.filepart|~)$", re.IGNORECASE
-)
+_FOREIGN_BEGINNING = re.compile(r"\.|~|#|(?:thumbs\.db|desktop\.ini)$", re.IGNORECASE)
+_FOREIGN_END = re.compile(r"(?:\.tmp|\.bak|\.swp|\.part|\.filepart|~)$", re.IGNORECASE)
+_LONGEST_END = len(".filepart\n")
 _ESCAPE = re.compile(r"\\\\|\\x([0-9a-f]{2})")
 
 Key = tuple[str, str, str, str]
@@ -94,7 +94,7 @@ class StorageName:
 
 def is_foreign(name: str) -> bool:
     """Whether a name is not the storage's own: left by an operating system, an editor or an unfinished copy (2.5)."""
-    return _FOREIGN.search(name) is not None
+    return bool(_FOREIGN_BEGINNING.match(name) or _FOREIGN_END.search(name, max(0, len(name) - _LONGEST_END)))
 
 
 def read_file_name(name: str) -> StorageName | None:

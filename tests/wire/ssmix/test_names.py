@@ -168,3 +168,27 @@ def test_any_text_is_read_or_refused_and_never_raises(name: str) -> None:
     if read is not None:
         check_location(read, ("012", "345", "0123456789", "20240501", "OMP-01"))
         assert read.key[0] == read.patient_id
+
+
+@pytest.mark.parametrize(
+    ("name", "foreign"),
+    [
+        (".DS_Store", True),
+        ("~$メモ.docx", True),
+        ("#1#", True),
+        ("Thumbs.DB", True),
+        ("desktop.ini", True),
+        ("desktop.ini.1", False),
+        (f"{'x' * 200}.filepart", True),
+        (f"{'x' * 200}.TMP", True),
+        ("a.tmp\n", True),
+        ("a.filepart\n", True),
+        ("~", True),
+        ("a~", True),
+        ("a.tmp.1", False),
+        ("0000010001_20240501_OMP-01_000000000000101_20240501101500100_01_1", False),
+        ("", False),
+    ],
+)
+def test_what_does_not_belong_to_a_storage_is_told_by_both_ends_of_its_name(name: str, foreign: bool) -> None:
+    assert is_foreign(name) is foreign
