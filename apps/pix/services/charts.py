@@ -272,8 +272,11 @@ def _change_insurances(row: LocalIdentifier, told: list[dict[str, str]], today: 
     """
     present = {_number_of(each) for each in told}
     gone = [each for each in row.insurances if _number_of(each) not in present]
-    since = row.insurances_since or (timezone.localdate(row.first_seen) if row.first_seen else today)
     past = [each for each in row.past_insurances or () if _number_of(each["insurance"]) not in present]
+    # When the chart was first seen is a statement of its own, and seldom asked.
+    since = today
+    if gone:
+        since = row.insurances_since or (timezone.localdate(row.first_seen) if row.first_seen else today)
     if since < today:
         past += [{"insurance": each, "since": since.isoformat(), "until": today.isoformat()} for each in gone]
     if gone or len(told) != len(row.insurances):

@@ -14,6 +14,7 @@ from tests.apps.pix.told import CLINIC, HOSPITAL, PHARMACY, merge, message, some
 pytestmark = pytest.mark.usefixtures("facilities")
 
 TELEPHONE = ("03-1234-5678",)
+INSURED = somebody("保 険", "ホ ケン", "19800101", insurance="06130001:12:345:01")
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,7 @@ def _known(facilities: None) -> None:
     tell(HOSPITAL, "0", told=somebody("別 人", "ベツ ジン", "19990101"))
     tell(HOSPITAL, "1")
     tell(HOSPITAL, "2", told=somebody("鈴木 一", "スズキ イチ", "19700101"))
+    tell(HOSPITAL, "3", told=INSURED)
 
 
 def _statements(action: Any) -> int:
@@ -47,6 +49,7 @@ def _statements(action: Any) -> int:
             16,
         ),
         ("nothing new", lambda: tell(HOSPITAL, "1"), 3, 3),
+        ("nothing new of somebody insured", lambda: tell(HOSPITAL, "3", told=INSURED), 3, 3),
         ("a telephone number", lambda: tell(HOSPITAL, "2", told=_with_telephone()), 17, 16),
         ("a merge", lambda: merge(HOSPITAL, subsumed="2", surviving="1"), 51, 50),
     ],
