@@ -79,6 +79,7 @@ def _database() -> dict[str, Any]:
         return {
             "ENGINE": "hie.sqlite",
             "NAME": DATA_DIR / "hie.sqlite3",
+            "TEST": {"NAME": ":memory:"},  # as for Django's own backend
             "CONN_MAX_AGE": None,
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",

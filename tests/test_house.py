@@ -77,7 +77,9 @@ def test_every_reason_fills_every_column() -> None:
 
 
 def test_no_drawer_is_called_utils() -> None:
-    names = {path.stem for path in _sources("*.py")} | {path.parent.name for path in _sources("*.py")}
+    """Django looks for a database backend in a module of its own name."""
+    sources = set(_sources("*.py")) - {ROOT / "hie/sqlite/base.py"}
+    names = {path.stem for path in sources} | {path.parent.name for path in sources}
     assert names.isdisjoint({"utils", "util", "helpers", "helper", "common", "misc", "base"})
 
 
