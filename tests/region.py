@@ -171,7 +171,7 @@ class Region:
         """The answer to one SQL statement; its marks are ``%s``. It is committed."""
         if self.database_url:
             with psycopg.connect(self.database_url, autocommit=True) as connection:
-                cursor = connection.execute(sql, parameters)
+                cursor = connection.execute(sql, parameters or None)
                 return cursor.fetchall() if cursor.description else []
         with contextlib.closing(sqlite3.connect(self.directory / "hie.sqlite3", timeout=20)) as connection:
             found = connection.execute(sql.replace("%s", "?"), parameters).fetchall()

@@ -9,7 +9,7 @@ from typing import Any
 from tests.region import Region
 
 # What looks at tables, not at what is in them: rows of these say nothing about a message.
-_UNINTERESTING = re.compile(r"^(atna_|django_|auth_|sqlite_|ssmix_)")
+_UNINTERESTING = re.compile(r"^(atna_|django_|auth_|sqlite_|ssmix_|xds_documentcheck)")
 
 
 @dataclass(frozen=True, slots=True)
