@@ -16,13 +16,9 @@ check: .venv/installed-dev
 	$(BIN)/lint-imports
 	HIE_DATA_DIR=.test-data $(BIN)/python manage.py makemigrations --check --dry-run
 
-# What takes longest begins first, so that both processors end together.
-SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
-LONGEST := tests/robustness tests/transport
-
 suite: .venv/installed-dev
 	@echo "== The suite on SQLite"
-	HIE_DATA_DIR=.test-data $(BIN)/python -m pytest -n 2 $(SIDE_BY_SIDE) tests/test_readme.py $(LONGEST) tests
+	HIE_DATA_DIR=.test-data $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What touches no database, or is shown to be the same on both by other tests (the walk, the browser), ran already.
 ONCE := tests/values tests/wire tests/accuracy tests/apps/pix/matching tests/apps/ssmix/test_lanes.py \
@@ -30,7 +26,7 @@ ONCE := tests/values tests/wire tests/accuracy tests/apps/pix/matching tests/app
     tests/transport/test_mllp_workers.py tests/robustness/test_large_documents.py
 suite-production: .venv/installed-dev
 	@echo "== The suite on PostgreSQL and Redis"
-	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 $(SIDE_BY_SIDE) $(ONCE:%=--ignore %) $(LONGEST) tests
+	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile $(ONCE:%=--ignore %)
 
 kills: .venv/installed-dev
 	HIE_KILLS=20 HIE_DATA_DIR=.test-data $(BIN)/python -m pytest tests/robustness -k killed -s
