@@ -458,13 +458,8 @@ class SubscriptionAdmin(AuditedAdmin):
         return False
 
 
-@admin.register(RepositoryCheck)
-class RepositoryCheckAdmin(ModelAdmin):
-    """The repositories whose documents lie here, as the last check found them."""
-
-    list_display = ("name", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
-    fields = ("name", "repository_unique_id", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
-    ordering = ("repository_unique_id",)
+class Findings(ModelAdmin):
+    """What a check wrote down: to be read, by nobody to be changed."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -474,6 +469,15 @@ class RepositoryCheckAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+@admin.register(RepositoryCheck)
+class RepositoryCheckAdmin(Findings):
+    """The repositories whose documents lie here, as the last check found them."""
+
+    list_display = ("name", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
+    fields = ("name", "repository_unique_id", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
+    ordering = ("repository_unique_id",)
 
     @admin.display(description=_("repository"), ordering="repository_unique_id")
     def name(self, row: RepositoryCheck) -> str:
@@ -488,21 +492,12 @@ class RepositoryCheckAdmin(ModelAdmin):
 
 
 @admin.register(DocumentCheck)
-class DocumentCheckAdmin(ModelAdmin):
+class DocumentCheckAdmin(Findings):
     """The checks of all documents: what each found, and how far one has come that goes on."""
 
     list_display = ("began_at", "state", "contents", "found", "read")
     fields = ("began_at", "state", "alive_at", "contents", "found", "read")
     ordering = ("-began_at",)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     @admin.display(description=_("ended"), ordering="ended_at")
     def state(self, row: DocumentCheck) -> str:
