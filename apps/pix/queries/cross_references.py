@@ -231,11 +231,15 @@ def _authority(oid: str) -> AssigningAuthority:
 
 
 def person_on(identifier: Identifier, moment: datetime) -> str | None:
-    """The regional id that stood behind an identifier at a past moment, as it was then; None where none did."""
+    """The regional id that stood behind an identifier at a past moment, as it was then; None where none did.
+
+    Events follow each other as they were written, under the lock of the chart: a change that waited for another one
+    carries the earlier time, the moment its message came.
+    """
     oid, value = canonical(identifier)
     event = (
         LinkEvent.objects.filter(authority_oid=oid, value=value, at__lte=moment)
-        .order_by("-at", "-id")
+        .order_by("-id")
         .values_list("person__regional__value", flat=True)
         .first()
     )

@@ -461,6 +461,23 @@ def test_who_was_linked_to_whom_on_a_past_day() -> None:
     assert queries.person_on(chart(HOSPITAL, "100"), days[3] + noon) == person_of(HOSPITAL, "100")
 
 
+def test_a_change_that_waited_for_another_is_the_later_one() -> None:
+    """Its message came first, so it carries the earlier time; it was written last, so it is what stands."""
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+    def after(seconds: int, action: Callable[[], object]) -> None:
+        last = LinkEvent.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+        action()
+        written = LinkEvent.objects.filter(pk__gt=last)
+        assert super(type(written), written).update(at=noon + timedelta(seconds=seconds)) > 0
+
+    after(0, lambda: tell(HOSPITAL, "1"))
+    after(1, lambda: tell(CLINIC, "2"))
+    after(3, lambda: tell(CLINIC, "2", told=somebody(birth_date="19500101")))
+    after(2, lambda: tell(CLINIC, "2"))
+    assert queries.person_on(chart(CLINIC, "2"), noon + timedelta(hours=1)) == person_of(HOSPITAL, "1")
+
+
 def test_the_history_cannot_be_changed() -> None:
     tell(HOSPITAL, "1")
     with pytest.raises(TypeError):
