@@ -18,15 +18,17 @@ check: .venv/installed-dev
 
 suite: .venv/installed-dev
 	@echo "== The suite on SQLite"
-	HIE_DATA_DIR=.test-data $(BIN)/python -m pytest -n 2 --dist loadfile
+	HIE_DATA_DIR=.test-data $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What touches no database, or is shown to be the same on both by other tests (the walk, the browser), ran already.
 ONCE := tests/values tests/wire tests/accuracy tests/apps/pix/matching tests/apps/ssmix/test_lanes.py \
-    tests/test_readme.py tests/admin/test_browser.py tests/admin/test_translations.py \
+    tests/test_house.py tests/test_readme.py tests/admin/test_browser.py tests/admin/test_translations.py \
     tests/transport/test_mllp_workers.py tests/robustness/test_large_documents.py
+ONCE_OF_SERVE := slow_senders silent_connections five_hundred_idle a_region_without_certificates plain_mllp
 suite-production: .venv/installed-dev
 	@echo "== The suite on PostgreSQL and Redis"
-	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile $(ONCE:%=--ignore %)
+	@sh tests/with_services.sh $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ONCE:%=--ignore %) \
+	    $(ONCE_OF_SERVE:%=--deselect tests/transport/test_serve.py::test_%)
 
 kills: .venv/installed-dev
 	HIE_KILLS=20 HIE_DATA_DIR=.test-data $(BIN)/python -m pytest tests/robustness -k killed -s

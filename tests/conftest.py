@@ -18,6 +18,14 @@ def pytest_configure() -> None:
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
+# What starts and kills whole servers, and mostly waits: begun last, it would leave one processor idle at the end.
+BEGUN_FIRST = ("tests/robustness/", "tests/test_readme.py", "tests/transport/", "tests/admin/test_browser.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(BEGUN_FIRST))
+
+
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
     """Small tables are remembered in the process for seconds, longer than the rows of one test live."""

@@ -57,6 +57,7 @@ class Region:
     choices: dict[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in PORTS})
     process: subprocess.Popen[bytes] | None = None
+    _looking: psycopg.Connection[Any] | None = None
 
     # Running --------------------------------------------------------------------------------------------------------
 
@@ -170,9 +171,10 @@ class Region:
     def rows(self, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """The answer to one SQL statement; its marks are ``%s``. It is committed."""
         if self.database_url:
-            with psycopg.connect(self.database_url, autocommit=True) as connection:
-                cursor = connection.execute(sql, parameters or None)
-                return cursor.fetchall() if cursor.description else []
+            if self._looking is None or self._looking.closed:
+                self._looking = psycopg.connect(self.database_url, autocommit=True)
+            cursor = self._looking.execute(sql, parameters or None)
+            return cursor.fetchall() if cursor.description else []
         with contextlib.closing(sqlite3.connect(self.directory / "hie.sqlite3", timeout=20)) as connection:
             found = connection.execute(sql.replace("%s", "?"), parameters).fetchall()
             connection.commit()

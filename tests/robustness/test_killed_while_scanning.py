@@ -21,7 +21,7 @@ import pytest
 
 from tests.region import HOSPITAL, ROOT, Region, prepared_region
 
-KILLS = int(os.environ.get("HIE_KILLS", "6"))
+KILLS = int(os.environ.get("HIE_KILLS", "4"))
 PATIENTS = 120
 
 # What a scan leaves behind, without the numbers, times and UUIDs that are drawn anew each time.
