@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from hie.values.errors import ExchangeError, Reason
+from hie.values.identifiers import Identifier
 
 # At this score a message is refused; from 1 up to it the sender is warned.
 REFUSED_FROM = 3
@@ -59,6 +63,28 @@ def detect_national_number(text: str, field: str) -> NationalNumber | None:
     ]
     strongest = max(found, key=lambda each: each.score, default=None)
     return strongest if strongest is not None and strongest.score >= 1 else None
+
+
+def refuse_national_numbers(texts: Iterable[tuple[str, str]]) -> list[str]:
+    """Of each (field, text) of a message: a warning where such a number is only possible.
+
+    Raises ExchangeError(NATIONAL_NUMBER) at the field, without the digits, where a message has to be refused.
+    """
+    found = [each for each in (detect_national_number(text, field) for field, text in texts) if each is not None]
+    for each in found:
+        if each.refused:
+            raise ExchangeError(
+                Reason.NATIONAL_NUMBER,
+                f"The {each.field.split(' ')[0]} carries a number that looks like a {each.kind}, which medicine must"
+                " not keep; send the message without it.",
+                each.field.split(" ")[0],
+            )
+    return [f"The {each.field.split(' ')[0]} has the form of a {each.kind}; please check it." for each in found]
+
+
+def field_and_value(identifier: Identifier, field: str = "identifier") -> tuple[str, str]:
+    """An identifier as ``refuse_national_numbers`` takes it: its type and namespace say what its number is."""
+    return f"{field} {identifier.type_code} {identifier.assigning_authority.namespace}", identifier.value
 
 
 def names_national_number(text: str) -> NationalNumber | None:

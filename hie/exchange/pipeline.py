@@ -101,14 +101,19 @@ def _refuse(trail: Trail, message: Any, error: ExchangeError) -> Any:
 
 
 def _record_failure(trail: Trail, error: ExchangeError) -> ExchangeError:
-    """Keep the record of a refused or failed message. Where even that fails, the sender learns that we are unable."""
+    """Keep the record of a refused or failed message. Where even that fails, the sender learns that we are unable.
+
+    Of a message that carries a national number nothing is kept but why it was refused: neither query nor identifier.
+    """
+    kept = not any(finding.reason is Reason.NATIONAL_NUMBER for finding in error.findings)
+    request, subjects = (trail.request, trail.subjects) if kept else (None, ())
     description = "; ".join(finding.detail for finding in error.findings[:5])
     outcome = error.reason.value.outcome or 8
     try:
         if trail.transaction is None:
             entries: tuple[AuditEntry, ...] = (AuditEntry(action=EXECUTE),)
         else:
-            entries = trail.transaction.audit.entries_of(trail.request, None, trail.subjects)
+            entries = trail.transaction.audit.entries_of(request, None, subjects)
         entries = tuple(replace(entry, outcome=outcome, description=description) for entry in entries)
         _part("recorder")(trail, entries)
     except Exception:

@@ -176,3 +176,17 @@ def test_the_published_acceptance_cases(client: MllpClient, number: str) -> None
             continue
         reply = answer(client, written(header(trigger, "N1", version=version), "EVN||20260401", "PID|||1", "PV1||N"))
         assert said(reply) in ("AR", "AE"), case
+
+
+@pytest.mark.parametrize("parameter", ["@PID.5.1.1^個人番号 983205673214", "@PID.11.8^マイナンバー9832-0567-3214"])
+def test_a_query_with_a_national_number_is_refused_and_not_kept(client: MllpClient, parameter: str) -> None:
+    reply = answer(client, query(parameter, control_id="N1"))
+    assert said(reply) == "AE"
+    (error,) = reply.all("ERR")  # beside it stands the question as it was asked (QPD)
+    assert "must not keep" in "|".join(error.fields)
+    assert "9832" not in "|".join(error.fields)
+    record = AuditRecord.objects.get(transaction="ITI-21")
+    assert (record.outcome, record.patient_identifier) == (8, "")
+    kept = bytes(record.message).decode()
+    assert "must not keep" in kept
+    assert "<ParticipantObjectQuery>" not in kept

@@ -140,3 +140,24 @@ def test_the_regional_id_may_be_asked_with(client: MllpClient) -> None:
     authority = network.affinity_domain()
     reply = answer(client, query(f"{regional[0]}^^^{authority.hd}"))
     assert found(reply) == ["000111", "aa12", "い312"]
+
+
+@pytest.mark.parametrize("trigger", ["query", "feed"])
+def test_a_national_number_is_refused_and_not_kept(client: MllpClient, trigger: str) -> None:
+    number, before = "983205673214^^^NNJPN", AuditRecord.objects.count()
+    feed = written(
+        header("ADT^A28^ADT_A05", "N1"), "EVN||20260401103000+0900", f"PID|1||{number}||山田^健一^^^^^L^I||19410503|M",
+        "PV1|1|N",
+    )  # fmt: skip
+    reply = answer(client, query(number) if trigger == "query" else feed)
+    assert said(reply) == "AE"
+    (error,) = reply.all("ERR")  # beside it stands the question as it was asked (QPD)
+    assert "must not keep" in "|".join(error.fields)
+    assert "9832" not in "|".join(error.fields)
+    (record,) = AuditRecord.objects.order_by("id")[before:]
+    kept = bytes(record.message).decode()
+    assert "must not keep" in kept
+    for what in (kept, record.patient_identifier, str(record)):
+        assert "9832" not in what
+        assert "ODMyMDU2NzMy" not in what
+    assert "<ParticipantObjectQuery>" not in kept

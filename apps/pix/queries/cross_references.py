@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import Count
 
 from apps.ids.models import is_provisional
+from apps.ids.rules import field_and_value, refuse_national_numbers
 from apps.network import queries as network
 from apps.pix.models import LinkEvent, LocalIdentifier, Person
 from apps.pix.queries.reviewing import review_figures
@@ -69,7 +70,11 @@ _AT_ONCE = 400  # parameters of one IN list
 
 
 def subject_of(identifier: Identifier) -> Subject:
-    """The patient whom an identifier names, for gate and recorder: with the regional id where it is known."""
+    """The patient whom an identifier names, for gate and recorder: with the regional id where it is known.
+
+    Raises ExchangeError(NATIONAL_NUMBER) where it is said to be a My Number or a resident record code.
+    """
+    refuse_national_numbers((field_and_value(identifier),))
     return Subject(identifier, regional_id_of(identifier) or "")
 
 
@@ -123,7 +128,11 @@ _BY_REGIONAL_ID = _CHARTS_OF.format(known="pix_person p", condition="p.regional_
 
 
 def with_person(query: CrossReferenceQuery) -> CrossReferenceQuery:
-    """The query with every identifier of the person behind the one it asks with: one statement for gate and verb."""
+    """The query with every identifier of the person behind the one it asks with: one statement for gate and verb.
+
+    Raises ExchangeError as ``subject_of``.
+    """
+    refuse_national_numbers((field_and_value(query.identifier),))
     return replace(query, known=_known_by(*canonical(query.identifier)))
 
 

@@ -17,12 +17,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
 from apps.ids.models import is_provisional
+from apps.ids.rules import field_and_value, refuse_national_numbers
 from apps.network import queries as network
 from apps.pix.queries.cross_references import find_authority
 from apps.pix.queries.spelling import address_key, postal_digits, sound, spelled, telephone_digits
@@ -90,7 +92,9 @@ class Demands:
 
 def demands_of(query: DemographicsQuery) -> Demands:
     """What a query asks of a chart. Raises ExchangeError: UNKNOWN_DOMAIN at ``domain[n]`` of each domain asked for that
-    nobody knows, REQUIRED_MISSING at ``parameters`` where nothing is asked that could narrow the answer."""
+    nobody knows, REQUIRED_MISSING at ``parameters`` where nothing is asked that could narrow the answer,
+    NATIONAL_NUMBER where it asks with a My Number or a resident record code."""
+    refuse_national_numbers(_texts(query))
     domains = _known_domains(query.domains)
     identifiers = tuple(frozenset(_pairs(group)) for group in query.identifiers)
     conditions = [
@@ -107,6 +111,20 @@ def demands_of(query: DemographicsQuery) -> Demands:
         detail = "The query has to ask for something that narrows the answer, as a name or an identifier."
         raise ExchangeError(Reason.REQUIRED_MISSING, detail, "parameters")
     return Demands(tuple(sorted(conditions, key=lambda each: each.rank)), identifiers, domains)
+
+
+def _texts(query: DemographicsQuery) -> Iterator[tuple[str, str]]:
+    """(field, text) of every criterion in which a national number could hide."""
+    for identifier in chain(*query.identifiers, *query.accounts):
+        yield field_and_value(identifier)
+    for name in chain(*query.names):
+        yield from (("name", each.text) for each in (name.family, name.given))
+    for address in chain(*query.addresses):
+        yield from (("address", each.text) for each in (address.city, address.street, address.text))
+    for telephone in chain(*query.telephones):
+        yield "telephone", telephone.text
+    if query.visit is not None and query.visit.visit_number is not None:
+        yield field_and_value(query.visit.visit_number, "visit")
 
 
 def _known_domains(domains: Sequence[AssigningAuthority]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from apps.ids.models import is_provisional
-from apps.ids.rules import NationalNumber, detect_national_number
+from apps.ids.rules import field_and_value, refuse_national_numbers
 from apps.network import queries as network
 from apps.pix.services.charts import check_lengths
 from hie.values.errors import ExchangeError, Reason
@@ -31,7 +31,7 @@ def check(feed: PatientFeed, facility_code: str, *, source: bool = False) -> Pat
     prior, prior_warnings = domains.own(feed.prior_identifiers, "prior identifier")
     other, other_warnings = domains.own(feed.other_identifiers, "other identifier")
     check_lengths(feed.demographics)
-    warnings += prior_warnings + other_warnings + _refuse_national_numbers(feed)
+    warnings += prior_warnings + other_warnings + refuse_national_numbers(_texts(feed))
     return replace(
         feed,
         identifiers=identifiers,
@@ -123,34 +123,10 @@ def _is_stranger(identifier: Identifier) -> bool:
     return authority is None or network.facility_of_authority(authority.oid) is None
 
 
-def _refuse_national_numbers(feed: PatientFeed) -> list[str]:
-    """Refuse a message that carries My Number or a resident record code; warn where one is only possible."""
-    return refuse_national_numbers(_texts(feed))
-
-
-def refuse_national_numbers(texts: Iterable[tuple[str, str]]) -> list[str]:
-    """The same for any (field, text) of a message: warnings, or ExchangeError NATIONAL_NUMBER."""
-    found = [each for each in map(_suspect, texts) if each is not None]
-    for each in found:
-        if each.refused:
-            raise ExchangeError(
-                Reason.NATIONAL_NUMBER,
-                f"The {each.field.split(' ')[0]} carries a number that looks like a {each.kind}, which medicine must"
-                " not keep; send the message without it.",
-                each.field.split(" ")[0],
-            )
-    return [f"The {each.field.split(' ')[0]} has the form of a {each.kind}; please check it." for each in found]
-
-
-def _suspect(field_and_text: tuple[str, str]) -> NationalNumber | None:
-    field, text = field_and_text
-    return detect_national_number(text, field)
-
-
 def _texts(feed: PatientFeed) -> Iterable[tuple[str, str]]:
     """(field, text) of everything that a number could hide in; only text long enough to hold one."""
     for identifier in feed.identifiers + feed.prior_identifiers + feed.other_identifiers:
-        yield f"identifier {identifier.type_code} {identifier.assigning_authority.namespace}", identifier.value
+        yield field_and_value(identifier)
     told = feed.demographics
     for name in (told.name.ideographic, told.name.phonetic, told.name.alphabetic):
         yield "name", name.text

@@ -18,13 +18,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from apps.ids.rules import field_and_value, refuse_national_numbers
 from apps.network import queries as network
 from apps.pix.models import Encounter, EncounterDoctor, LocalIdentifier, Movement
 from apps.pix.queries.cross_references import find_authority
 from apps.pix.queries.people import authority_text
 from apps.pix.queries.spelling import spelled
 from apps.pix.services import feeding
-from apps.pix.services.checking import refuse_national_numbers
 from apps.pix.services.visits import ROLES, write_visit
 from hie.values.demographics_queries import EncounterEvent, EncounterKind, MovementAction, Visit
 from hie.values.errors import ExchangeError, Reason
@@ -97,7 +97,7 @@ def _numbers(event: EncounterEvent) -> Iterator[tuple[str, str]]:
     """(field, number) of a stay in which a national number could hide."""
     for number in (event.account, event.visit.visit_number, event.visit.preadmit_number):
         if number is not None:
-            yield f"visit {number.type_code} {number.assigning_authority.namespace}", number.value
+            yield field_and_value(number, "visit")
 
 
 # --- who it is about

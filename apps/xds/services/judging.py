@@ -6,7 +6,7 @@ Was it sent before? Is its patient known? Which of its ids are taken?
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -162,17 +162,26 @@ def foreign_sources(submission: Submission, facility_code: str) -> list[Finding]
 
 def national_numbers(submission: Submission) -> list[Finding]:
     """My Numbers and resident codes in what a submission says of patients; their digits are not repeated."""
-    findings = []
+    findings: list[Finding] = []
     for entry in submission.document_entries:
         texts = [("sourcePatientId", "identifier", Identifier.from_cx(entry.source_patient_id).value)]
         texts += [("sourcePatientInfo", "identifier", each) for each in entry.source_patient_info]
         texts += [("title", "title", entry.title), ("comments", "comments", entry.comments)]
-        for name, field, text in texts:
-            suspect = detect_national_number(text, field)
-            if suspect is not None and suspect.refused:
-                sentence = f"{name} carries a number that looks like a {suspect.kind}, which medicine must not keep."
-                findings.append(Finding(Reason.NATIONAL_NUMBER, sentence, f"{entry.entry_uuid}: {name}"))
+        findings += _numbers_in(entry.entry_uuid, texts)
+    packages: tuple[Folder | SubmissionSet, ...] = (*submission.folders, *submission.submission_sets)
+    for each in packages:
+        texts = [("title", "title", each.title), ("comments", "comments", each.comments)]
+        findings += _numbers_in(each.entry_uuid, texts)
     return findings
+
+
+def _numbers_in(entry_uuid: str, texts: Iterable[tuple[str, str, str]]) -> Iterator[Finding]:
+    """texts: name of the attribute, kind of its field, value."""
+    for name, field, text in texts:
+        suspect = detect_national_number(text, field)
+        if suspect is not None and suspect.refused:
+            sentence = f"{name} carries a number that looks like a {suspect.kind}, which medicine must not keep."
+            yield Finding(Reason.NATIONAL_NUMBER, sentence, f"{entry_uuid}: {name}")
 
 
 def final_ids(submission: Submission) -> dict[str, str]:

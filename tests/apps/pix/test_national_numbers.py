@@ -1,20 +1,32 @@
-"""My Number and resident codes are refused on every channel that tells of patients, and nothing of them is kept."""
+"""My Number and resident codes are refused wherever patients are told of or asked for, and nothing of them is kept."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from apps.pix import services
+from apps.pix import queries, services
 from apps.pix.models import LinkEvent, LocalIdentifier, ReviewCase
 from apps.xds.services.judging import national_numbers
-from hie.values.demographics_queries import EncounterEvent, EncounterKind, MovementAction, Visit
+from hie.values.demographics_queries import (
+    AddressCriterion,
+    DemographicsQuery,
+    EncounterEvent,
+    EncounterKind,
+    MovementAction,
+    NameCriterion,
+    TextCriterion,
+    Visit,
+    VisitCriteria,
+)
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
+from hie.values.patients import CrossReferenceQuery
 from hie.values.people import Address, Insurance
 from hie.wire.hl7v2 import patient_feed as v2
 from hie.wire.hl7v2.message import Message
@@ -22,7 +34,7 @@ from hie.wire.hl7v2.writer import Parties
 from hie.wire.hl7v3 import patient_feed as v3
 from hie.wire.hl7v3.wrapper import Devices
 from tests.apps.pix.told import CLINIC, HOSPITAL, chart, message, somebody, tell
-from tests.apps.xds.samples import entry, submission
+from tests.apps.xds.samples import entry, folder, submission
 from tests.wire.hl7v3.messages import sent
 
 pytestmark = pytest.mark.usefixtures("facilities")
@@ -103,3 +115,31 @@ def test_what_a_document_says_of_its_patient(facilities: None) -> None:
         found = national_numbers(submission("R1", entry("R1", **changes)))
         assert [each.reason for each in found] == [Reason.NATIONAL_NUMBER]
         assert "9832" not in found[0].detail + found[0].location
+
+
+def test_what_a_set_and_a_folder_say(facilities: None) -> None:
+    told = submission("R1", entry("R1"), folders=(folder("R1", title=MY_NUMBER),))
+    told = replace(told, submission_sets=tuple(replace(each, comments=RESIDENT_CODE) for each in told.submission_sets))
+    places = [each.location.partition(": ")[2] for each in national_numbers(told)]
+    assert places == ["title", "comments"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"identifiers": ((Identifier("983205673214", AssigningAuthority(namespace="NNJPN")),),)},
+        {"accounts": ((Identifier("983205673214", AssigningAuthority(namespace="NNJPN")),),)},
+        {"names": ((NameCriterion(given=TextCriterion("983205673214")), NameCriterion(TextCriterion(MY_NUMBER))),)},
+        {"addresses": ((AddressCriterion(text=TextCriterion(RESIDENT_CODE)),),)},
+        {"visit": VisitCriteria(visit_number=Identifier("983205673214", AssigningAuthority(namespace="NNJPN")))},
+    ],
+)
+def test_a_question_about_people(facilities: None, asked: dict[str, Any]) -> None:
+    refused(lambda: services.search(DemographicsQuery("Q", **asked)))
+    refused(lambda: services.subjects_of_search(DemographicsQuery("Q", **asked)))
+
+
+def test_a_question_by_number(facilities: None) -> None:
+    number = Identifier("983205673214", AssigningAuthority(namespace="NNJPN"))
+    refused(lambda: queries.with_person(CrossReferenceQuery("Q", number)))
+    refused(lambda: queries.subject_of(number))
