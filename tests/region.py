@@ -109,7 +109,9 @@ class Region:
 
     def kill(self) -> None:
         """``kill -9`` of the whole tree, as when the machine loses power; nobody is asked."""
+        began = time.monotonic()
         while found := self.processes():
+            assert time.monotonic() < began + STOP_SECONDS, f"processes of the region cannot be killed: {found}"
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)

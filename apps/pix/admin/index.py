@@ -25,7 +25,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from apps.atna.admin import AuditedAdmin
 from apps.network import queries as network
 from apps.pix import matching, outbox, services
-from apps.pix.admin.words import day, sex
+from apps.pix.admin.words import day, sex, why
 from apps.pix.models import (
     Assertion,
     CoverageFinding,
@@ -372,7 +372,7 @@ def _insurance(stated: dict[str, str]) -> str:
 class LinkEventAdmin(ReadOnly, AuditedAdmin):
     """Who was linked to whom, when, by which rule and on what evidence."""
 
-    list_display = ("at", "kind", "value", "facility", "person_handle", "previous_handle", "rule", "message_id")
+    list_display = ("at", "kind", "value", "facility", "person_handle", "previous_handle", "why", "message_id")
     list_filter = ("kind", "facility_code", ("at", RangeDateFilter))
     list_select_related = ("person", "previous_person")
     search_fields = ("=value", "=message_id")
@@ -384,7 +384,7 @@ class LinkEventAdmin(ReadOnly, AuditedAdmin):
         "authority_oid",
         "person_handle",
         "previous_handle",
-        "rule",
+        "why",
         "evidence",
         "facility",
         "message_id",
@@ -400,6 +400,10 @@ class LinkEventAdmin(ReadOnly, AuditedAdmin):
     @display(description=_("sender"), ordering="facility_code")
     def facility(self, row: LinkEvent) -> str:
         return _facility_name(row.facility_code)
+
+    @display(description=_("rule"), ordering="rule")
+    def why(self, row: LinkEvent) -> str:
+        return why(row.rule)
 
     @display(description=_("person"))
     def person_handle(self, row: LinkEvent) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
+from apps.pix.models import Assertion
+from apps.pix.queries.reviewing import APART_TAKEN_BACK, KEPT_APART, LINKED_BY_CLERK
+
 FIELDS = {
     "given name": _("Given name"),
     "family name": _("Family name"),
@@ -97,6 +100,21 @@ SHORT_RULES = {
     "namesake": _("perhaps namesakes"),
     "bare name": _("nothing but a name"),
 }
+# Why a link event came to be: what was stated, or, behind the version of the rules, what the machine found.
+STATED = {
+    **dict(Assertion.Basis.choices),
+    "change of number": _("change of number"),
+    "link change": _("change told by the identity source"),
+    "regional id issued anew": _("regional id issued anew"),
+    LINKED_BY_CLERK: _("linked by a clerk"),
+    KEPT_APART: _("kept apart by a clerk"),
+    APART_TAKEN_BACK: _("no longer kept apart by a clerk"),
+}
+FOUND = {
+    "score": _("score"),
+    "insurance": _("insured person's number and birth date"),
+    "name and birth": _("name, reading, birth date and sex"),
+}
 STRONGLY_FOR, FOR, NEITHER, AGAINST, STRONGLY_AGAINST = (
     _("speaks strongly for one human"),
     _("speaks for one human"),
@@ -118,6 +136,15 @@ def day(text: str) -> str:
 def sex(code: str) -> str:
     """The word for a code of HL7 table 0001; one that is none of it stays."""
     return str(_SEXES.get(code, code))
+
+
+def why(rule: str) -> str:
+    """The rule of a link event in words: ``merge``, or a version's name and what it found, as ``japan-1 score``."""
+    for name, words in FOUND.items():
+        version, found, rest = rule.rpartition(f" {name}")
+        if found and not rest:
+            return f"{words} ({version})"
+    return str(STATED.get(rule, rule))
 
 
 def weight_in_words(bits: float) -> str:
