@@ -42,7 +42,7 @@ class Kind(Enum):
 
 
 # The populations that a kind serves: more charts than the first number, at most the second.
-SMALL, MIDDLE, LARGE = 30_000, 300_000, 10**9
+SMALL, MIDDLE, LARGE = 30_000, 60_000, 10**9
 SERVES = {
     Kind.BIRTH: (0, MIDDLE),
     Kind.BIRTH_GIVEN: (MIDDLE, LARGE),

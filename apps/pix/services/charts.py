@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -58,15 +59,27 @@ def read_rows(ids: Collection[int]) -> list[LocalIdentifier]:
     return [_row(each) for each in fetch(_SELECT + listed("id"), [numbers(ids)])] if ids else []
 
 
+def read_compared(ids: Collection[int]) -> list[tuple[LocalIdentifier, Chart]]:
+    """The charts with these ids, each with what matching compares of it."""
+    if not ids:
+        return []
+    found = fetch(_SELECT + listed("id"), [numbers(ids)])
+    return [(_row(values), _chart(*_of_chart(values))) for values in found]
+
+
 def read_charts(ids: Collection[int]) -> dict[int, Chart]:
     """What matching compares of the charts with these ids, where nothing else of their rows is asked for."""
     if not ids:
         return {}
-    columns = ", ".join((*CONTENT[:12], "past_insurances"))
-    sql = f"SELECT id, status, facility_code, {columns} FROM pix_localidentifier WHERE {listed('id')}"  # noqa: S608 - constants
+    sql = f"SELECT {', '.join(_COMPARED)} FROM pix_localidentifier WHERE {listed('id')}"  # noqa: S608 - constants
     return {values[0]: _chart(*values) for values in fetch(sql, [numbers(ids)])}
 
 
+_COMPARED = ("id", "status", "facility_code", *CONTENT[:12], "past_insurances")
+_of_chart = itemgetter(*(_READ.index(name) for name in _COMPARED))
+
+
+@lru_cache(4096)  # a feed reads its neighbours several times; what is read depends on nothing but these columns
 def _chart(chart_id: int, status: str, facility_code: str, *content: Any) -> Chart:
     past = json.loads(content[12]) if isinstance(content[12], str) else content[12]
     current = status == LocalIdentifier.Status.ACTIVE
@@ -75,7 +88,7 @@ def _chart(chart_id: int, status: str, facility_code: str, *content: Any) -> Cha
 
 def read_chart_of(chart_id: int, facility_code: str, content: tuple[str, ...]) -> Chart:
     """What matching compares of a chart whose columns ``CONTENT`` these are, and that has no history."""
-    return _chart(chart_id, LocalIdentifier.Status.ACTIVE, facility_code, *content[:12], None)
+    return _chart.__wrapped__(chart_id, LocalIdentifier.Status.ACTIVE, facility_code, *content[:12], None)
 
 
 def told_by(content: Sequence[Any]) -> Demographics:

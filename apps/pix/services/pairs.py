@@ -16,7 +16,7 @@ from django.db import connection
 from apps.pix import matching
 from apps.pix.matching import Chart, Decision, Named, Outcome, Statement, Verdict
 from apps.pix.models import LocalIdentifier
-from apps.pix.services.charts import chart_of, read_rows
+from apps.pix.services.charts import read_compared
 from hie.exchange import many
 from hie.exchange.rows import execute, fetch, listed, numbers
 from hie.values.people import NameParts, PersonName
@@ -58,8 +58,8 @@ class DatabaseStore:
 
     def charts(self, ids: Collection[int]) -> Mapping[int, Chart]:
         """The charts with these ids."""
-        for row in read_rows([each for each in ids if each not in self._charts]):
-            self.rows[row.pk], self._charts[row.pk] = row, chart_of(row)
+        for row, chart in read_compared([each for each in ids if each not in self._charts]):
+            self.rows[row.pk], self._charts[row.pk] = row, chart
         return {each: self._charts[each] for each in ids if each in self._charts}
 
     def decisions(self, ids: Collection[int]) -> Iterable[Decision]:
@@ -175,8 +175,7 @@ DECISIONS = many.Table(
 def write_decisions(chart: int, decided: Mapping[int, Decision], *, anew: bool) -> None:
     """Keep what was decided of a chart with others, by their ids. anew: it replaces what was decided before."""
     if anew:
-        execute("DELETE FROM pix_matchdecision WHERE first_id = %s", [chart])
-        execute("DELETE FROM pix_matchdecision WHERE second_id = %s", [chart])
+        execute("DELETE FROM pix_matchdecision WHERE first_id = %s OR second_id = %s", [chart, chart])
     many.insert((DECISIONS, [decision_row(chart, other, each) for other, each in sorted(decided.items())]))
 
 
