@@ -49,6 +49,19 @@ EVENT_NAMES = {
 }
 
 
+class ReadOnly:
+    """For an admin or inline of rows that this system writes: looked at, by nobody added, changed or deleted."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
 class AuditedAdmin(ModelAdmin):
     """A ModelAdmin whose every view is recorded before the response leaves; unrecorded, it shows nothing (503).
 
@@ -274,7 +287,7 @@ class SearchFilter(admin.ListFilter):
 
 
 @admin.register(AuditRecord)
-class AuditRecordAdmin(AuditedAdmin):
+class AuditRecordAdmin(ReadOnly, AuditedAdmin):
     """The audit log: read, never written, by nobody. Looking at it is recorded as use of the audit log (110101)."""
 
     list_event = read_event = AUDIT_LOG_USED
@@ -295,15 +308,6 @@ class AuditRecordAdmin(AuditedAdmin):
         (_("Participants and objects"), {"fields": ("participants", "objects")}),
         (_("The record"), {"fields": ("id", "trail_uuid", "shown_message")}),
     )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         records = super().get_queryset(request)

@@ -26,7 +26,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from apps.atna.admin import AuditedAdmin
+from apps.atna.admin import AuditedAdmin, ReadOnly
 from apps.consent.models import Directive, Effect, EmergencyAccess, NetworkPolicy
 from apps.consent.services import decide_policy, record_directive, review_emergency, revoke_directive
 from apps.network.queries import facilities, facility
@@ -280,7 +280,7 @@ _DIRECTIVE_FIELDS = (
 
 
 @admin.register(EmergencyAccess)
-class EmergencyAccessAdmin(AuditedAdmin):
+class EmergencyAccessAdmin(ReadOnly, AuditedAdmin):
     """Broken glass, newest first, until somebody looked into it."""
 
     list_display = ("occurred_at", "shown_facility", "person", "patient", "shown_purpose", "reason", "reviewed")
@@ -296,15 +296,6 @@ class EmergencyAccessAdmin(AuditedAdmin):
 
     def subjects_of(self, row: EmergencyAccess) -> Iterable[Subject]:
         return (_subject(row.patient_regional_id),)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def has_review_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """The model permission "change" is the right to review."""

@@ -24,7 +24,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import action, display
 from unfold.forms import ActionForm
 
-from apps.atna.admin import AuditedAdmin
+from apps.atna.admin import AuditedAdmin, ReadOnly
 from apps.atna.services import record_view, viewer_of
 from apps.network import queries as network
 from apps.pix.queries import subject_of
@@ -41,19 +41,6 @@ from hie.wire.ssmix.rules import RULES
 
 _COLUMNS = ("facility", "storage", "rule", "severity", "meaning", "data_type", "month", "files", "examples")
 _BOM = "\ufeff"  # spreadsheets read a CSV as UTF-8 by it
-
-
-class ReadOnly:
-    """What scans write, nobody edits."""
-
-    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 def _meaning(rule: str) -> str:

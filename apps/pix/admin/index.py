@@ -9,7 +9,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -22,9 +22,9 @@ from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from apps.atna.admin import AuditedAdmin
+from apps.atna.admin import AuditedAdmin, ReadOnly
 from apps.network import queries as network
-from apps.pix import matching, outbox, services
+from apps.pix import matching, services
 from apps.pix.admin.words import day, sex, why
 from apps.pix.models import (
     Assertion,
@@ -33,27 +33,12 @@ from apps.pix.models import (
     LinkEvent,
     LocalIdentifier,
     Movement,
-    Notification,
     Person,
-    Subscription,
 )
 from apps.pix.services import coverage
 from hie.exchange.audit import READ
 from hie.values.access import Subject
 from hie.values.identifiers import AssigningAuthority, Identifier, masked
-
-
-class ReadOnly:
-    """Facilities tell the index; nobody types into it."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class SearchedByName:
@@ -152,7 +137,7 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
             "apart": apart,
             "back": reverse("admin:pix_person_change", args=[object_id]),
         }
-        seen = tuple(_subject(each) for each in (person.regional_id, *(each["regional_id"] for each in apart)))
+        seen = tuple(subject_of(each) for each in (person.regional_id, *(each["regional_id"] for each in apart)))
         self.record(request, self.read_event, READ, "undo link", seen, object_id=str(object_id))
         return TemplateResponse(request, "pix/part.html", context)
 
@@ -214,7 +199,7 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
         return super().get_queryset(request).prefetch_related("identifiers").annotate(charts=Count("identifiers"))
 
     def subjects_of(self, row: Person) -> Iterable[Subject]:
-        return (_subject(row.regional_id),)
+        return (subject_of(row.regional_id),)
 
     @display(description=_("regional id"))
     def handle(self, row: Person) -> str:
@@ -335,7 +320,7 @@ class CoverageFindingAdmin(ReadOnly, AuditedAdmin):
     list_per_page = 50
 
     def subjects_of(self, row: CoverageFinding) -> Iterable[Subject]:
-        return (_subject(row.first.person.regional_id), _subject(row.second.person.regional_id))
+        return (subject_of(row.first.person.regional_id), subject_of(row.second.person.regional_id))
 
     def has_settle_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("pix.change_coveragefinding")
@@ -448,114 +433,7 @@ class EncounterAdmin(ReadOnly, AuditedAdmin):
         return _facility_name(row.record.facility_code)
 
 
-@admin.register(Subscription)
-class SubscriptionAdmin(AuditedAdmin):
-    """Who is told of changed links, and how it goes."""
-
-    list_display = ("node", "kind", "address", "waiting", "shown_state", "last_sent_at", "next_attempt_at")
-    list_filter = ("kind", "enabled")
-    list_select_related = ("node",)
-    autocomplete_fields = ("node",)
-    readonly_fields = ("failures", "last_problem", "last_sent_at", "next_attempt_at")
-    fields = (
-        "node",
-        "kind",
-        "address",
-        "domains",
-        "receiving_application",
-        "receiving_facility",
-        "enabled",
-        *readonly_fields,
-    )
-    actions = ("try_now",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        waiting = Count("notifications", filter=Q(notifications__done_at=None))
-        return super().get_queryset(request).annotate(waiting_rows=waiting)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        outbox.forget_wishes()
-
-    @display(description=_("waiting"), ordering="waiting_rows")
-    def waiting(self, row: Any) -> int:
-        return int(row.waiting_rows)
-
-    @display(description=_("state"), label={"on": "success", "off": "default", "failing": "danger"})
-    def shown_state(self, row: Subscription) -> tuple[str, str]:
-        if not row.enabled:
-            return "off", str(_("switched off"))
-        return ("failing", row.last_problem) if row.failures else ("on", str(_("in order")))
-
-    @admin.action(description=_("Try again now"), permissions=["change"])
-    def try_now(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> None:
-        services.retry_now(queryset.values_list("pk", flat=True))
-        messages.success(request, _("They are tried again at once."))
-
-
-@admin.register(Notification)
-class NotificationAdmin(ReadOnly, AuditedAdmin):
-    """What is to be told, what was told, and what stands in the way."""
-
-    list_display = ("changed_at", "subscription", "shown_state", "person_handle", "attempts", "problem", "done_at")
-    list_filter = ("state", "subscription", ("changed_at", RangeDateFilter))
-    list_select_related = ("subscription__node", "person", "record__person", "previous")
-    search_fields = ("=message_id",)
-    search_help_text = _("Message id")
-    fields = (
-        "subscription",
-        "state",
-        "person_handle",
-        "previous_handle",
-        "message_id",
-        "attempts",
-        "problem",
-        "changed_at",
-        "done_at",
-    )
-    readonly_fields = fields
-    actions = ("try_now", "give_up")
-    list_per_page = 50
-
-    def subjects_of(self, row: Notification) -> Iterable[Subject]:
-        person = row.person or (row.record.person if row.record else None)
-        return (_subject(person.regional_id),) if person else ()
-
-    @display(
-        description=_("state"),
-        ordering="state",
-        label={"waiting": "info", "sending": "warning", "sent": "success", "nothing": "default", "dropped": "danger"},
-    )
-    def shown_state(self, row: Notification) -> tuple[str, str]:
-        return row.state, str(Notification.State(row.state).label)
-
-    @display(description=_("person"))
-    def person_handle(self, row: Notification) -> str:
-        person = row.person or (row.record.person if row.record else None)
-        return masked(person.regional_id) if person else "-"
-
-    @display(description=_("previous person"))
-    def previous_handle(self, row: Notification) -> str:
-        return masked(row.previous.regional_id) if row.previous else "-"
-
-    def has_administer_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("pix.change_notification")
-
-    @admin.action(description=_("Try again now"), permissions=["administer"])
-    def try_now(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
-        services.retry_now(queryset.values_list("subscription", flat=True).distinct())
-        messages.success(request, _("They are tried again at once."))
-
-    @admin.action(description=_("Give up: never send these"), permissions=["administer"])
-    def give_up(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
-        count = services.give_up(queryset.values_list("pk", flat=True))
-        messages.success(request, _("%(count)d given up.") % {"count": count})
-
-
-def _subject(regional_id: str) -> Subject:
+def subject_of(regional_id: str) -> Subject:
     return Subject(Identifier(regional_id, network.affinity_domain()), regional_id)
 
 

@@ -20,10 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 
-from apps.atna.admin import AuditedAdmin
+from apps.atna.admin import AuditedAdmin, ReadOnly
 from apps.network import queries as network
 from apps.pix import matching, queries, services
-from apps.pix.admin.index import ReadOnly
 from apps.pix.admin.words import FIELDS, LEVELS, RULES, SHORT_RULES, day, sex, weight_in_words
 from apps.pix.models import LocalIdentifier, ReviewCase
 from apps.pix.services import versions

@@ -15,9 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from apps.atna.admin import AuditedAdmin
+from apps.atna.admin import AuditedAdmin, ReadOnly
 from apps.network import queries as network
-from apps.pix.admin.index import ReadOnly
 from apps.pix.admin.words import day
 from apps.pix.models import LocalIdentifier, MatchRules, RulesRun
 from apps.pix.services import trials

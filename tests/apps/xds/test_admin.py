@@ -14,8 +14,8 @@ from django.utils import timezone
 from apps.atna.models import AuditRecord
 from apps.terminology.models import Code as TerminologyCode
 from apps.terminology.models import CodeSystem
-from apps.xds import admin as screens
 from apps.xds import models
+from apps.xds.admin import registry as screens
 from apps.xds.queries import picture as queries_picture
 from apps.xds.queries.figures import figures
 from apps.xds.services import register

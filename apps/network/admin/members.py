@@ -1,7 +1,4 @@
-"""The network in the admin: facilities, nodes, certificates, authorities, communities, and who may sign in.
-
-"Add a hospital" is one form; it ends with the connection sheet and, once, with the certificate and its key.
-"""
+"""Facilities and nodes: "Add a hospital" is one form, which ends with the connection sheet and, once, with the key."""
 
 from __future__ import annotations
 
@@ -11,9 +8,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.models import Group, User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Count, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -24,7 +18,6 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import action, display
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import (
     UnfoldAdminFileFieldWidget,
     UnfoldAdminSelectWidget,
@@ -36,12 +29,9 @@ from unfold.widgets import (
 from apps.network import services
 from apps.network.models import (
     ENTITLEMENTS,
-    AssigningAuthority,
-    Community,
     Facility,
     FacilityKind,
     Node,
-    NodeCertificate,
     validate_facility_code,
 )
 from apps.network.services.members import USUAL_ACCESSES, keep_authority
@@ -318,7 +308,7 @@ class NodeAdmin(Kept):
         label={"good": "default", "soon": "warning", "over": "danger", "none": "default"},
     )
     def certificate_until(self, row: Any) -> tuple[str, str]:
-        return _shown_end(row.until) if row.until else ("none", gettext("no certificate"))
+        return shown_end(row.until) if row.until else ("none", gettext("no certificate"))
 
     @display(description=_("state"), ordering="enabled", label={"on": "success", "off": "danger"})
     def shown_enabled(self, row: Node) -> tuple[str, str]:
@@ -359,170 +349,6 @@ class NodeAdmin(Kept):
         if node is None:
             raise Http404
         return node
-
-
-class EndsFilter(admin.SimpleListFilter):
-    """Certificates by when they end; withdrawn ones by themselves."""
-
-    title = _("end")
-    parameter_name = "ends"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("soon", _("newest of its node, within 30 days or over")),
-            ("valid", _("valid")),
-            ("over", _("expired")),
-            ("withdrawn", _("withdrawn")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[NodeCertificate]) -> QuerySet[NodeCertificate]:
-        now = timezone.now()
-        if self.value() == "soon":
-            nodes = (
-                Node.objects.filter(enabled=True, facility__enabled=True)
-                .annotate(until=Max("certificates__valid_until", filter=Q(certificates__revoked_at=None)))
-                .filter(until__lt=now + timedelta(days=30))
-            )
-            newest = nodes.order_by().values("until")
-            return queryset.filter(node__in=nodes.values("pk"), revoked_at=None, valid_until__in=newest)
-        conditions = {
-            "valid": Q(revoked_at=None, valid_until__gt=now),
-            "over": Q(valid_until__lte=now),
-            "withdrawn": Q(revoked_at__isnull=False),
-        }
-        return queryset.filter(conditions.get(self.value() or "", Q()))
-
-
-class CertificateForm(forms.ModelForm):
-    """Bind a certificate that was made elsewhere: the node and the file are all that is asked."""
-
-    upload = forms.FileField(label=_("certificate"), widget=UnfoldAdminFileFieldWidget, help_text=_("PEM or DER."))
-
-    class Meta:
-        model = NodeCertificate
-        fields = ("node",)
-
-    def clean_upload(self) -> bytes:
-        upload = self.cleaned_data["upload"]
-        if upload.size > MAX_CERTIFICATE_BYTES:
-            raise ValidationError(_("This is too large for a certificate."))
-        content: bytes = upload.read()
-        return content
-
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        if cleaned.get("node") and cleaned.get("upload"):
-            try:
-                self.instance = services.bind_certificate(node_name=cleaned["node"].name, certificate=cleaned["upload"])
-            except ValueError as refused:
-                self.add_error("upload", str(refused))
-        return cleaned
-
-
-@admin.register(NodeCertificate)
-class NodeCertificateAdmin(Kept):
-    """Which certificate stands for which node, now and before."""
-
-    list_display = ("node", "subject", "shown_fingerprint", "valid_from", "shown_until", "shown_state")
-    list_filter = (EndsFilter,)
-    list_select_related = ("node",)
-    search_fields = ("node__name", "node__facility__name", "subject", "fingerprint")
-    search_help_text = _("Node, facility, subject or fingerprint")
-    autocomplete_fields = ("node",)
-    readonly_fields = ("node", "fingerprint", "subject", "issuer", "valid_from", "valid_until", "revoked_at", "pem")
-    actions = ["withdraw"]
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        return super().get_form(request, obj, change, **({} if obj else {"form": CertificateForm}), **kwargs)
-
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*self.readonly_fields, "created_at") if obj else ("node", "upload")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return (*self.readonly_fields, "created_at") if obj else ()
-
-    def save_model(self, request: HttpRequest, obj: NodeCertificate, form: Any, change: bool) -> None:
-        """The form has bound the certificate already."""
-
-    @display(description=_("fingerprint"))
-    def shown_fingerprint(self, row: NodeCertificate) -> str:
-        return f"{row.fingerprint[:16]}…"
-
-    @display(
-        description=_("valid until"),
-        ordering="valid_until",
-        label={"good": "default", "soon": "warning", "over": "danger", "none": "default"},
-    )
-    def shown_until(self, row: NodeCertificate) -> tuple[str, str]:
-        return _shown_end(row.valid_until)
-
-    @display(description=_("state"), ordering="revoked_at", label={"on": "success", "off": "danger"})
-    def shown_state(self, row: NodeCertificate) -> tuple[str, str]:
-        return ("off", gettext("withdrawn")) if row.revoked_at else ("on", gettext("believed"))
-
-    @admin.action(description=_("Withdraw: believe these certificates no longer"), permissions=["change"])
-    def withdraw(self, request: HttpRequest, queryset: QuerySet[NodeCertificate]) -> None:
-        for row in queryset.filter(revoked_at=None):
-            services.withdraw_certificate(fingerprint=row.fingerprint)
-            self.log_change(request, row, [{"changed": {"fields": ["revoked_at"]}}])
-        self.message_user(request, _("The certificates are withdrawn."), messages.SUCCESS)
-
-
-@admin.register(AssigningAuthority)
-class AssigningAuthorityAdmin(Kept):
-    """Who assigns identifiers."""
-
-    list_display = ("name", "namespace", "oid", "facility", "shown_role")
-    list_select_related = ("facility",)
-    search_fields = ("name", "namespace", "oid", "facility__code")
-    search_help_text = _("Name, namespace, OID or facility code")
-    autocomplete_fields = ("facility",)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("oid",) if obj else ()
-
-    @display(description=_("role"), label={"domain": "info", "facility": "default"})
-    def shown_role(self, row: AssigningAuthority) -> tuple[str, str]:
-        return (
-            ("domain", gettext("regional identifiers"))
-            if row.is_affinity_domain
-            else ("facility", gettext("chart numbers"))
-        )
-
-
-@admin.register(Community)
-class CommunityAdmin(Kept):
-    """Our own network and the others."""
-
-    list_display = ("name", "home_community_oid", "is_own", "enabled")
-    list_filter = ("enabled",)
-    search_fields = ("name", "home_community_oid")
-    search_help_text = _("Name or OID")
-    fieldsets = (
-        (None, {"fields": ("name", "home_community_oid", "is_own", "enabled")}),
-        (_("Gateway"), {"fields": ("discovery_address", "query_address", "retrieve_address")}),
-    )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("is_own", "home_community_oid") if obj else ("is_own",)
-
-
-admin.site.unregister(User)
-admin.site.unregister(Group)
-
-
-@admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):
-    """Who may sign in to this site."""
-
-    form = UserChangeForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
-
-
-@admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
-    """Rights that several people share."""
 
 
 def _sheet_page(
@@ -571,7 +397,7 @@ def _shown_state(enabled: bool) -> tuple[str, str]:
     return ("on", gettext("on")) if enabled else ("off", gettext("switched off"))
 
 
-def _shown_end(until: Any) -> tuple[str, str]:
+def shown_end(until: Any) -> tuple[str, str]:
     now = timezone.now()
     state = "over" if until <= now else "soon" if until < now + timedelta(days=30) else "good"
     return state, timezone.localtime(until).strftime("%Y-%m-%d")

@@ -12,50 +12,38 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django import forms
-from django.conf import settings
-from django.contrib import admin, messages
-from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from unfold.admin import ModelAdmin
 from unfold.decorators import action
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from apps.atna.admin import AuditedAdmin
-from apps.network.queries import facilities
+from apps.atna.admin import AuditedAdmin, ReadOnly
 from apps.xds.models import (
-    AcceptedCode,
     Association,
-    DocumentCheck,
     DocumentEntry,
-    Endpoint,
     Folder,
-    Outgoing,
     RegistryRow,
-    RepositoryCheck,
     SubmissionSet,
-    Subscription,
     shard_key_of,
 )
 from apps.xds.queries.figures import Figures, figures
 from apps.xds.queries.picture import COLUMNS, HEIGHT, WIDTH, Box, Picture, of_patient, of_submission, patients_of
 from apps.xds.queries.wording import worded_code, worded_facility
 from apps.xds.rules import subjects_of_patients
-from apps.xds.services import dump_codes, load_codes
 from hie.exchange.audit import READ
 from hie.values.access import Subject
 from hie.values.documents import DocumentEntry as Entry
-from hie.values.errors import ExchangeError
 from hie.values.identifiers import masked
 from hie.values.times import JST, read_dtm
 from hie.wire.ebxml.fragments import read_fragment
@@ -80,7 +68,7 @@ class PeriodForm(forms.Form):
         return cleaned
 
 
-class RegistryAdmin(AuditedAdmin):
+class RegistryAdmin(ReadOnly, AuditedAdmin):
     """What the screens of all registry objects share."""
 
     actions = None
@@ -133,22 +121,13 @@ class RegistryAdmin(AuditedAdmin):
             self._audited(request, lambda: TemplateResponse(request, "xds/picture.html", context), record),
         )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
     @admin.display(description=_("patient"))
     def patient(self, row: RegistryRow) -> str:
         return masked(row.patient_id)
 
     @admin.display(description=_("registered at"), ordering="id")
     def registered(self, row: RegistryRow) -> str:
-        return _moment(row.registered_at)
+        return moment(row.registered_at)
 
     @admin.display(description=_("facility"), ordering="facility_code")
     def its_facility(self, row: RegistryRow) -> str:
@@ -215,14 +194,14 @@ def _shown_box(box: Box) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
     return timezone.localtime(at, JST).strftime("%Y-%m-%d %H:%M")
 
 
 def _local(time: str) -> str:
     """A time of the registry as a person in Japan reads it, "" where there is none."""
-    moment = read_dtm(time)
-    return moment.astimezone(JST).strftime("%Y-%m-%d %H:%M") if moment else ""
+    read = read_dtm(time)
+    return moment(read) if read else ""
 
 
 def _as_csv(counted: Figures) -> HttpResponse:
@@ -381,160 +360,3 @@ class AssociationAdmin(RegistryAdmin):
     @admin.display(description=_("type"), ordering="association_type")
     def kind(self, row: Association) -> str:
         return row.association_type.rpartition(":")[2]
-
-
-class CodesForm(forms.Form):
-    """A codes.xml to take in."""
-
-    file = forms.FileField(label=_("codes.xml"))
-    replace = forms.BooleanField(label=_("Switch off the codes that the file does not list"), required=False)
-
-    def save(self) -> int:
-        """The number of codes added or changed; what is wrong with the file becomes errors of the form: -1."""
-        try:
-            return load_codes(self.cleaned_data["file"].read(), replace=self.cleaned_data["replace"])
-        except ExchangeError as error:
-            for finding in error.findings[:20]:
-                self.add_error("file", finding.detail)
-            return -1
-
-
-@admin.register(AcceptedCode)
-class AcceptedCodeAdmin(ModelAdmin):
-    """The code sets of the network."""
-
-    list_display = ("code", "display", "attribute", "scheme", "enabled")
-    list_editable = ("enabled",)
-    list_filter = ("attribute", "enabled")
-    search_fields = ("code", "display", "scheme")
-    search_help_text = _("Code, name or scheme")
-    show_full_result_count = False
-    actions_list = ("take_in", "write_out")
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @action(description=_("Load codes.xml"), url_path="load", icon="upload", permissions=["add"])
-    def take_in(self, request: HttpRequest) -> HttpResponse:
-        back = reverse("admin:xds_acceptedcode_changelist")
-        form = CodesForm(request.POST or None, request.FILES or None)
-        if request.method == "POST" and form.is_valid() and (changed := form.save()) >= 0:
-            said = ngettext("%(count)d code added or changed.", "%(count)d codes added or changed.", changed)
-            messages.success(request, said % {"count": changed})
-            return HttpResponseRedirect(back)
-        context = {**self.admin_site.each_context(request), "title": gettext("Load codes.xml"), "form": form}
-        return TemplateResponse(request, "admin/asking.html", context | {"back": back})
-
-    @action(description=_("Save codes.xml"), url_path="save", icon="download", permissions=["view"])
-    def write_out(self, request: HttpRequest) -> HttpResponse:
-        headers = {"Content-Disposition": 'attachment; filename="codes.xml"'}
-        return HttpResponse(dump_codes(), content_type="application/xml", headers=headers)
-
-
-@admin.register(Endpoint)
-class EndpointAdmin(ModelAdmin):
-    """Addresses that members' systems have registered for answers and notifications."""
-
-    list_display = ("node_name", "url")
-    search_fields = ("node_name", "url")
-
-
-@admin.register(Subscription)
-class SubscriptionAdmin(AuditedAdmin):
-    """Who is told of what. A subscription may be ended here; it is made by its system."""
-
-    list_display = ("node_name", "topic", "any_patient", "ends_at", "created_at")
-    list_filter = ("topic", "any_patient")
-    search_fields = ("node_name", "reference")
-    fields = ("node_name", "facility_code", "topic", "query_id", "consumer", "any_patient", "ends_at", "created_at")
-
-    def subjects_of(self, row: Subscription) -> Iterable[Subject]:
-        return subjects_of_patients(row.patients.values_list("patient_id", flat=True))
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-class Findings(ModelAdmin):
-    """What a check wrote down: to be read, by nobody to be changed."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-@admin.register(RepositoryCheck)
-class RepositoryCheckAdmin(Findings):
-    """The repositories whose documents lie here, as the last check found them."""
-
-    list_display = ("name", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
-    fields = ("name", "repository_unique_id", "documents", "bytes", "lost", "altered", "closed", "checked_at", "read")
-    ordering = ("repository_unique_id",)
-
-    @admin.display(description=_("repository"), ordering="repository_unique_id")
-    def name(self, row: RepositoryCheck) -> str:
-        if row.repository_unique_id == settings.REPOSITORY_OID:
-            return gettext("Repository of the network")
-        owners = [each for each in facilities() if each.repository_oid == row.repository_unique_id]
-        return f"{owners[0].name} ({owners[0].code})" if owners else row.repository_unique_id
-
-    @admin.display(description=_("size"), ordering="size")
-    def bytes(self, row: RepositoryCheck) -> str:
-        return filesizeformat(row.size)
-
-
-@admin.register(DocumentCheck)
-class DocumentCheckAdmin(Findings):
-    """The checks of all documents: what each found, and how far one has come that goes on."""
-
-    list_display = ("began_at", "state", "contents", "found", "read")
-    fields = ("began_at", "state", "alive_at", "contents", "found", "read")
-    ordering = ("-began_at",)
-
-    @admin.display(description=_("ended"), ordering="ended_at")
-    def state(self, row: DocumentCheck) -> str:
-        return _moment(row.ended_at) if row.ended_at else gettext("under way")
-
-    @admin.display(description=_("faults"))
-    def found(self, row: DocumentCheck) -> str:
-        said = (f"{KINDS_OF_FAULTS.get(kind, kind)} {count}" for kind, count in sorted(row.faults.items()))
-        return "、".join(said) if row.faults else gettext("none")
-
-
-# What ``check_documents`` names (apps/xds/services/checking.py), in words.
-KINDS_OF_FAULTS = {
-    "lost": _("lost"),
-    "altered": _("altered"),
-    "closed": _("key is missing"),
-    "orphan": _("needed by no entry"),
-    "half": _("half-written"),
-    "unmapped": _("not in the id map"),
-    "stale": _("left in the id map"),
-    "strayed": _("value without its entry"),
-}
-
-
-@admin.register(Outgoing)
-class OutgoingAdmin(AuditedAdmin):
-    """Messages that nobody has taken yet."""
-
-    list_display = ("number", "url", "attempts", "last_failure", "due_at", "given_up")
-    list_filter = ("given_up", "number")
-    fields = ("number", "url", "attempts", "last_failure", "due_at", "given_up", "created_at")
-
-    def subjects_of(self, row: Outgoing) -> Iterable[Subject]:
-        return subjects_of_patients((row.patient_id,)) if row.patient_id else ()
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
