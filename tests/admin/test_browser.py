@@ -111,13 +111,14 @@ def test_a_hospital_joins_by_one_form(page: Any) -> None:
     assert "Certificates that end soon" in page.inner_text("#figures")
 
 
-@pytest.mark.parametrize("language", ["ja", "en"])
-def test_every_list_opens(page: Any, language: str) -> None:
+@pytest.mark.parametrize(("language", "place"), [("ja", 0), ("en", 1)])
+def test_every_list_opens(page: Any, language: str, place: int) -> None:
+    """Every other one in Japanese, those between in English; what they say is looked at without a browser."""
     speak(page, language)
     root = page.url.split("/admin/")[0]
     links = page.eval_on_selector_all("#nav-sidebar a[href*='/admin/']", "all => all.map(a => a.getAttribute('href'))")
     assert len(set(links)) >= 8
-    for link in dict.fromkeys(links):
+    for link in list(dict.fromkeys(links))[place::2]:
         answer = page.goto(root + link)
         assert answer.status == 200, link
         photograph(page, f"list{link.replace('/', '-')}{language}")

@@ -21,7 +21,7 @@ from hie.values.documents import DocumentRequest
 from tests.region import Region, running_region
 from tests.robustness.clients import Feeding, Providing, Sender, feed_message
 
-KILLS = int(os.environ.get("HIE_KILLS", "6"))
+KILLS = int(os.environ.get("HIE_KILLS", "4"))
 HAS_MEMBER = "%HasMember"
 
 
