@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each door is measured (registry)")
     parser.add_argument("--persons", type=int, default=100_000, help="how many the index holds (index)")
     parser.add_argument("--callers", type=int, default=2, help="processes that feed and ask the index at once (index)")
+    parser.add_argument("--beside", type=int, default=0, help="persons of one chart each besides (index)")
     options = parser.parse_args(arguments)
     with measured_region() as region:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hie.settings")
@@ -83,7 +84,7 @@ def index(region: Region, options: argparse.Namespace) -> None:
     """Bulk load, feeds and queries of the patient index at its size in persons."""
     from bench import index as measured
 
-    measured.run(region, options.persons, options.callers)
+    measured.run(region, options.persons, options.callers, options.beside)
 
 
 @contextlib.contextmanager

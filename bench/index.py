@@ -5,6 +5,9 @@ as a prefecture has, written as the lists that facilities hand over. Its charts 
 Then, in-process, through the services that the transactions use: feeds of new persons, of known ones without and with a
 change, a mixture; ITI-9 and ITI-21 by chart number, ITI-21 by name. Each figure stands beside the floor of the same
 moment: one indexed SELECT and one committed INSERT on the same database (``bench/floor.py``).
+
+``--beside 900000`` puts that many persons more into the index first, of one chart each, without comparing them with
+each other: what the size does to feeds and questions is seen without the hours that loading takes.
 """
 
 from __future__ import annotations
@@ -13,19 +16,24 @@ import csv
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 
-from django.db import connection, connections
+from django.db import connection, connections, transaction
+from django.utils import timezone
 
 from accuracy.population import ORDINARY, describe
 from apps.network import services as network
 from apps.pix import queries, services
-from apps.pix.services import loading, training
+from apps.pix.matching import Scorer
+from apps.pix.services import intake, loading, new_charts, training, versions
+from apps.pix.services.intake import DecidedAhead
+from apps.pix.services.linking import Cause
+from apps.pix.services.new_charts import NewChart
 from bench.region import Region
 from hie.values.access import Access, Caller, Decision, Node, Permit
 from hie.values.demographics_queries import DemographicsQuery, NameCriterion, TextCriterion
@@ -40,15 +48,17 @@ SECONDS = 4.0
 SEED = 20260401
 
 
-def run(region: Region, persons: int, callers: int = 2) -> None:
-    """Load, feed, ask; print a line for each."""
+def run(region: Region, persons: int, callers: int = 2, beside: int = 0) -> None:
+    """Load, feed, ask; print a line for each. beside: persons of one chart each who are there besides."""
     from bench import floor
 
     floor.make_table()
     network.set_own_rows()
     for code in CODES:
         network.add_facility(code=code, name=code)
-    training.adopt(training.sized(persons * 2, by="bench").name, by="bench")
+    training.adopt(training.sized(persons * 2 + beside, by="bench").name, by="bench")
+    if beside:
+        _put_beside(beside)
     begin = time.perf_counter()
     lists = write_lists(region.directory, persons)
     print(
@@ -129,6 +139,39 @@ def _load(lists: dict[str, Path]) -> None:
         )
     found = queries.overview()
     print(f"  {found['persons']:,} persons of {found['identifiers']:,} charts in {time.perf_counter() - begin:.0f} s")
+
+
+# --- persons beside
+
+
+def _put_beside(persons: int) -> None:
+    begin = time.perf_counter()
+    shards = [(number, min(SHARD, persons - first)) for number, first in enumerate(range(0, persons, SHARD))]
+    connections.close_all()
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("fork")) as pool:
+        for done, _ in enumerate(pool.map(_put_in, shards), 1):
+            print(f"  beside: {min(done * SHARD, persons):,}, {time.perf_counter() - begin:.0f} s", flush=True)
+
+
+def _put_in(shard: tuple[int, int]) -> None:
+    """The first chart of each of so many humans, saved without being compared with the index."""
+    number, humans = shard
+    scorer, cause = versions.in_force(), Cause(CODES[0], "", timezone.now())
+    first = {human: told for human, _, told in describe(humans, SEED + 10**7 + number, replace(ORDINARY, towns=500))}
+    charts = [
+        new_charts.prepare(_own(CODES[0], f"B{number:04}{place:06}"), told, cause, scorer.version.kinds)
+        for place, told in enumerate(first.values())
+    ]
+    for start in range(0, len(charts), 1000):
+        with transaction.atomic():
+            intake.take(charts[start : start + 1000], scorer, alone=True, ahead=_Uncompared())
+
+
+class _Uncompared:
+    """Decides nothing of charts and those in the index (``intake.Ahead``)."""
+
+    def decide(self, charts: Sequence[NewChart], _scorer: Scorer) -> Iterator[DecidedAhead]:
+        yield DecidedAhead(list(charts), frozenset())
 
 
 # --- what is measured

@@ -29,6 +29,7 @@ _MAP = MappedId._meta.db_table
 _PERSONS = ("ids_regionalidentifier", "pix_person")
 _REGISTRY = tuple(model._meta.db_table for model in PATIENT_TABLES)
 _OWNERS = {"entry_id": "xds_documententry", "submission_set_id": "xds_submissionset", "folder_id": "xds_folder"}
+_OUT_OF_THE_WAY = 10**9  # ids of what the doors register while only a part of the rows is there
 _AT_ONCE = 2000  # patients in one database transaction
 
 
@@ -106,7 +107,8 @@ def populate(template: Template, begin: int, end: int) -> None:
             for sheet in template.sheets:
                 if sheet.columns[0] == "id":
                     cursor.execute(
-                        f"SELECT setval(pg_get_serial_sequence('{sheet.table}', 'id'), max(id)) FROM {sheet.table}"
+                        f"SELECT setval(pg_get_serial_sequence('{sheet.table}', 'id'), max(id) + {_OUT_OF_THE_WAY})"
+                        f" FROM {sheet.table}"
                     )
     print(f"  ready after {time.monotonic() - started:,.0f} s", flush=True)
 
