@@ -54,7 +54,7 @@ lock: .venv/installed-dev
 	@touch $@
 
 .venv/installed-dev: requirements-dev.txt .venv/installed | .venv/python
-	@echo "Installing what the tests need (once)"; $(BIN)/pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@echo "Installing what the tests need (once)"; $(BIN)/pip install -q --no-compile --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 clean:
