@@ -57,6 +57,7 @@ def at_once(actions: list[Callable[[], object]]) -> list[Exception]:
         thread.start()
     for thread in threads:
         thread.join(SECONDS)
+    assert not any(thread.is_alive() for thread in threads), "somebody waits for ever"
     return raised
 
 
