@@ -2,18 +2,28 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: run test check suite suite-production kills accuracy bench lock clean
+.PHONY: run test check lint types contract migrations suite suite-production kills accuracy bench lock clean
 
 run: .venv/installed
 	@$(BIN)/python manage.py run_demonstration
 
 test: check suite suite-production
 
+# The types take longest; the others are done beside them.
 check: .venv/installed-dev
+	@$(MAKE) -j 2 --output-sync --no-print-directory types lint contract migrations
+
+lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
 	$(BIN)/mypy
+
+contract: .venv/installed-dev
 	$(BIN)/lint-imports
+
+migrations: .venv/installed-dev
 	HIE_DATA_DIR=.test-data $(BIN)/python manage.py makemigrations --check --dry-run
 
 suite: .venv/installed-dev
