@@ -205,8 +205,13 @@ def _own(code: str, value: str) -> Identifier:
 
 
 def _actions(known: list[_Known], persons: int) -> dict[str, _Action]:
-    """Name -> what is done with a number that comes once. The lists are shuffled, so neighbours are strangers."""
+    """Name -> what is done with a number that comes once. The lists are shuffled, so neighbours are strangers.
+
+    One half of the charts are fed as they are known, the other half are changed: a chart that was changed has something
+    new in what was known of it.
+    """
     random.Random(1).shuffle(known)
+    unchanged, others = known[::2], known[1::2]
     fresh = [each for _, _, each in describe(6000, SEED + 10**6 + persons, replace(ORDINARY, towns=500))]
     random.Random(2).shuffle(fresh)
 
@@ -215,12 +220,13 @@ def _actions(known: list[_Known], persons: int) -> dict[str, _Action]:
         _feed(code, _own(code, f"N{os.getpid()}{number:07}"), fresh[(number * 7 + os.getpid()) % len(fresh)], number)
 
     def same(number: int) -> None:
-        each = known[number % len(known)]
+        each = unchanged[number % len(unchanged)]
         _feed(each.code, each.identifier, each.told, number)
 
     def changed(number: int) -> None:
-        each = known[number % len(known)]
-        telephone = f"090-{number % 10_000:04}-{os.getpid() % 10_000:04}"
+        each = others[number % len(others)]
+        digits = f"{time.monotonic_ns() // 1000 % 10**8:08}"
+        telephone = f"090-{digits[:4]}-{digits[4:]}"
         _feed(each.code, each.identifier, replace(each.told, telephones=(telephone,)), number)
 
     def mixed(number: int) -> None:
