@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bench.wire import as_letters
 from hie.exchange.bulk import insert_rows
 from hie.values.documents import HAS_MEMBER, Association, Submission
 from hie.values.identifiers import Identifier
+from hie.wire.ebxml.packing import pack, unpack
 
 DOCUMENTS = 10  # of each patient
 _MAP = MappedId._meta.db_table
@@ -141,7 +142,7 @@ def _sheet(table: str, columns: tuple[str, ...], rows: list[tuple[Any, ...]], to
     lines = []
     at = columns.index("fragment") if "fragment" in columns else None
     for row in rows:
-        fragment = b"" if at is None else bytes(row[at])
+        fragment = b"" if at is None else unpack(bytes(row[at]))
         split = re.split(b"(" + tokens.pattern + b")", fragment)
         lines.append(Line(row, tuple(split)))
     first = 0
@@ -160,19 +161,24 @@ def _write(template: Template, numbers: range) -> None:
 def _repeat(template: Template, numbers: range) -> None:
     """PostgreSQL writes the rows of these patients: one INSERT ... SELECT for each row of the template.
 
-    What differs from patient to patient stands in a table of the patients: the same as ``_names`` says.
+    What differs from patient to patient stands in a table of the patients: the same as ``_names`` says, and fragments.
     """
+    described = [(_column_of(sheet, at), line) for sheet in template.sheets for at, line in enumerate(sheet.lines)]
+    described = [(column, line) for column, line in described if line.fragment != (b"",)]
     with connection.cursor() as cursor:
         cursor.execute(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS patients"
-            " (number bigint, patient text, shard integer, first text, scattered text)"
+            "CREATE TEMPORARY TABLE IF NOT EXISTS patients (number bigint, patient text, shard integer, first text,"
+            f" scattered text, {', '.join(f'{column} bytea' for column, _ in described)})"
         )
         cursor.execute("TRUNCATE patients")
         cursor.execute("SET LOCAL session_replication_role = replica")  # what refers to what is right as it is written
         with cursor.copy("COPY patients FROM STDIN") as copy:
             for number in numbers:
                 patient, scattered = _patient(template, number), _scattered(number)
-                copy.write_row((number, patient, shard_key_of(patient), f"{scattered >> 32:08x}", str(scattered)))
+                ids = {old.encode(): new.encode() for old, new in _names(template, number).items()}
+                fragments = (pack(_fragment(line, ids)) for _, line in described)
+                shard, first = shard_key_of(patient), f"{scattered >> 32:08x}"
+                copy.write_row((number, patient, shard, first, str(scattered), *fragments))
         for sheet in template.sheets:
             for at, line in enumerate(sheet.lines):
                 expressions, parameters = _expressions(template, sheet, at, line)
@@ -180,6 +186,15 @@ def _repeat(template: Template, numbers: range) -> None:
                     f"INSERT INTO {sheet.table} ({', '.join(sheet.columns)}) SELECT {expressions} FROM patients",
                     parameters,
                 )
+
+
+def _column_of(sheet: Sheet, at: int) -> str:
+    """The column of the table of patients with the fragment for one row of the template."""
+    return f"{sheet.table}_{at}"
+
+
+def _fragment(line: Line, ids: Mapping[bytes, bytes]) -> bytes:
+    return b"".join([ids.get(piece, piece) for piece in line.fragment])
 
 
 def _expressions(template: Template, sheet: Sheet, at: int, line: Line) -> tuple[str, list[Any]]:
@@ -198,9 +213,7 @@ def _expressions(template: Template, sheet: Sheet, at: int, line: Line) -> tuple
         elif column == "shard_key" or (column == "place" and line.values[1] >= NameKind.DOCUMENT):
             written.append("shard")
         elif column == "fragment":
-            pieces = [each.decode() for each in line.fragment]
-            written.append(f"convert_to({' || '.join(names.get(each, '%s::text') for each in pieces)}, 'UTF8')")
-            parameters += [each for each in pieces if each not in names]
+            written.append(_column_of(sheet, at))
         elif isinstance(value, str) and value in names:
             written.append(names[value])
         else:
@@ -235,7 +248,7 @@ def _written(template: Template, sheet: Sheet, numbers: Iterable[int]) -> Iterat
                 elif column == "shard_key" or (column == "place" and line.values[1] >= NameKind.DOCUMENT):
                     row[place] = shard
                 elif column == "fragment":
-                    row[place] = b"".join([raw.get(piece, piece) for piece in line.fragment])
+                    row[place] = pack(_fragment(line, raw))
             yield tuple(row)
 
 

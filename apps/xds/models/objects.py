@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from apps.xds.models.contents import Content
 from apps.xds.models.shards import PatientRow
+from hie.wire.ebxml.packing import pack, unpack
 
 CODE_LENGTH = 160
 
@@ -23,6 +26,17 @@ class ObjectType(models.IntegerChoices):
 
     STABLE = 0, _("Stable")
     ON_DEMAND = 1, _("On-demand")
+
+
+class FragmentField(models.BinaryField):
+    """A canonical ebRIM fragment, packed in its column (``hie.wire.ebxml.packing``)."""
+
+    def from_db_value(self, value: Any, _expression: Any, _connection: Any) -> bytes | None:
+        return None if value is None else unpack(bytes(value))
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        packed = None if value is None else pack(bytes(value))
+        return super().get_db_prep_value(packed, connection, prepared)
 
 
 class RegistryRow(PatientRow):
@@ -75,7 +89,7 @@ class DocumentEntry(RegistryRow):
         Content, verbose_name=_("content"), null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
     )
     sources = models.TextField(_("made from"), blank=True, default="", db_default="")
-    fragment = models.BinaryField(_("ebRIM"))
+    fragment = FragmentField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("document entry")
@@ -98,7 +112,7 @@ class SubmissionSet(RegistryRow):
     content_type_code = models.CharField(_("content type"), max_length=CODE_LENGTH, blank=True)
     title = models.CharField(_("title"), max_length=256, blank=True)
     digest = models.CharField(_("digest"), max_length=64, blank=True)
-    fragment = models.BinaryField(_("ebRIM"))
+    fragment = FragmentField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("submission set")
@@ -119,7 +133,7 @@ class Folder(RegistryRow):
     unique_id = models.CharField(_("unique ID"), max_length=128)
     title = models.CharField(_("title"), max_length=256, blank=True)
     last_update_time = models.CharField(_("last updated at"), max_length=14)
-    fragment = models.BinaryField(_("ebRIM"))
+    fragment = FragmentField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("folder")
@@ -139,7 +153,7 @@ class Association(RegistryRow):
     source_uuid = models.CharField(_("source"), max_length=64)
     target_uuid = models.CharField(_("target"), max_length=64)
     submission_set_status = models.CharField(_("status in the submission"), max_length=16, blank=True)
-    fragment = models.BinaryField(_("ebRIM"))
+    fragment = FragmentField(_("ebRIM"))
 
     class Meta:
         verbose_name = _("association")

@@ -5,8 +5,9 @@ ITI TF-2: 3.42.4.1.3.4 to 3.42.4.1.3.6.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from apps.xds.models import NameKind, ObjectType, Status
 from apps.xds.shards import in_shards, marks, shards_of
@@ -28,6 +29,7 @@ from hie.values.documents import (
 )
 from hie.values.errors import Finding, Reason
 from hie.values.identifiers import is_uuid_urn, new_uuid_urn
+from hie.wire.ebxml.packing import unpack
 
 REPLACING = frozenset({RPLC, XFRM_RPLC})
 DEPENDENT = frozenset({APND, XFRM})
@@ -95,7 +97,7 @@ def _known(uuids: list[str], shards: list[int] | None) -> list[Known]:
         f" FROM {table} WHERE {where} AND entry_uuid IN ({marks(uuids)})"
         for kind, table, object_type in _TABLES
     ]
-    return [Known(*row) for row in fetch(" UNION ALL ".join(parts), [*shards, *uuids] * len(_TABLES))]
+    return _read(fetch(" UNION ALL ".join(parts), [*shards, *uuids] * len(_TABLES)))
 
 
 def findings(
@@ -256,4 +258,10 @@ def _dependents(entry_uuids: list[str], shards: list[int]) -> list[Known]:
         " AND e.status = %s",
         [*shards, *entry_uuids, *sorted(DEPENDENT), Status.APPROVED.value],
     )
-    return [Known(*row) for row in rows]
+    return _read(rows)
+
+
+def _read(rows: Iterable[Sequence[Any]]) -> list[Known]:
+    """Rows with the columns of ``Known``, the fragment as it is kept."""
+    known = (Known(*row) for row in rows)
+    return [replace(each, fragment=unpack(bytes(each.fragment))) for each in known]

@@ -34,6 +34,7 @@ from hie.values.documents import (
 from hie.values.identifiers import Identifier
 from hie.values.times import JST, pad_dtm, read_dtm
 from hie.wire.ebxml.fragments import read_fragment, with_status, write_fragment
+from hie.wire.ebxml.packing import pack
 
 _BUCKETS = 256
 _LOCKS_OF_XDS = 0x7864  # a name space of our own among the advisory locks of the database
@@ -103,7 +104,7 @@ def store(
             "registered_at": now,
         }
         row.update(_columns(each, contents or {}, digest))
-        row["fragment"] = write_fragment(each)
+        row["fragment"] = pack(write_fragment(each))
         rows.setdefault(type(each), []).append((each, row))
     keys = {kind: _insert(kind, [row for _, row in pairs]) for kind, pairs in rows.items()}
     _store_values(rows, keys)
@@ -136,7 +137,7 @@ def deprecate(rows: Iterable[tuple[int, bytes]]) -> None:
     for key, fragment in rows:
         execute(
             "UPDATE xds_documententry SET status = %s, fragment = %s WHERE id = %s",
-            [Status.DEPRECATED.value, with_status(bytes(fragment), DEPRECATED), key],
+            [Status.DEPRECATED.value, pack(with_status(fragment, DEPRECATED)), key],
         )
 
 

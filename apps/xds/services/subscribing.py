@@ -229,10 +229,7 @@ def _notifications(row: Subscription, rows: list[Row]) -> list[Notification]:
     groups = [rows] if _TABLES[row.topic] is ENTRIES else [[each] for each in rows]
     if row.topic == MINIMAL_DOCUMENT_ENTRY:
         return [Notification(row.topic, (), tuple(each.entry_uuid for each in rows), here, broker_url())]
-    return [
-        Notification(row.topic, tuple(bytes(each.answered) for each in group), (), here, broker_url())
-        for group in groups
-    ]
+    return [Notification(row.topic, tuple(each.fragment for each in group), (), here, broker_url()) for group in groups]
 
 
 def _put(row: Subscription, notification: Notification, patient_id: str) -> None:

@@ -19,6 +19,7 @@ from hie.exchange.rows import each as rows_of
 from hie.values.access import Decision, Permit
 from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
 from hie.values.errors import ExchangeError, Reason
+from hie.wire.ebxml.packing import unpack
 
 DISCLOSURE = (
     "e.entry_uuid, e.facility_code, e.class_code, e.type_code, e.event_codes, e.confidentiality_codes, e.care_date,"
@@ -29,7 +30,7 @@ _DEPTH = 3  # a submission set holds the membership of a document in a folder: f
 
 
 class Row(NamedTuple):
-    """One selected object: what is answered (fragment or id), and what it is."""
+    """One selected object: what is answered (its fragment as it is kept, or its id), and what it is."""
 
     answered: Any
     entry_uuid: str
@@ -38,6 +39,11 @@ class Row(NamedTuple):
     source: str = ""
     target: str = ""
     association_type: str = ""
+
+    @property
+    def fragment(self) -> bytes:
+        """The object in ebRIM, where its fragment was asked for."""
+        return unpack(bytes(self.answered))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +140,7 @@ def result(asked: Asked, rows: list[Row], patients: Iterable[str] = ()) -> Query
         raise too_many()
     query = asked.query
     if query.leaf_class:
-        return QueryResult(
-            fragments=tuple(bytes(row.answered) for row in rows), home=query.home, patients=tuple(patients)
-        )
+        return QueryResult(fragments=tuple(row.fragment for row in rows), home=query.home, patients=tuple(patients))
     return QueryResult(object_refs=tuple(row.answered for row in rows), home=query.home, patients=tuple(patients))
 
 

@@ -22,6 +22,7 @@ from apps.xds.services import storing
 from hie.exchange.remembered import forget_all
 from hie.values.documents import DocumentEntry as Entry
 from hie.wire.ebxml.fragments import read_fragment, write_fragment
+from hie.wire.ebxml.packing import unpack
 from hie.wire.ssmix.fictional.messages import Place
 from hie.wire.ssmix.fictional.people import make_people
 from hie.wire.ssmix.fictional.storage import make_storage
@@ -138,7 +139,7 @@ def comparable() -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
 
     def read(value: Any) -> Any:
         if isinstance(value, (bytes, memoryview)):
-            value = bytes(value).decode()
+            value = unpack(bytes(value)).decode()
         return anyone.sub(lambda found: charts[found[0]], value) if isinstance(value, str) else value
 
     return lambda row: tuple(map(read, row))
