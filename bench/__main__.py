@@ -65,6 +65,17 @@ def transactions(region: Region, _: argparse.Namespace) -> None:
         doors.run(region, fixture)
 
 
+def growth(region: Region, _: argparse.Namespace) -> None:
+    """What a message writes into PostgreSQL, and how many connections the doors hold."""
+    from bench import doors, floor
+    from bench import growth as measured
+
+    fixture = doors.prepare(region)
+    floor.make_table()
+    with _served(region):
+        measured.run(region, fixture)
+
+
 def registry(region: Region, options: argparse.Namespace) -> None:
     """ITI-18, 42, 41 and 43 at a hundredth of the entries and at all of them."""
     from bench import floor
@@ -102,6 +113,7 @@ BENCHMARKS: dict[str, Callable[[Region, argparse.Namespace], None]] = {
     "transactions": transactions,
     "scan": scan,
     "summaries": summaries,
+    "growth": growth,
     "registry": registry,
     "index": index,
 }

@@ -59,6 +59,13 @@ def test_operations_lists_every_variable() -> None:
         assert row in page, f"docs/operations.md lacks or misstates {variable.name}"
 
 
+def test_operations_lists_every_command() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    for path in _sources("*.py"):
+        if path.parent.name == "commands" and path.stem != "__init__":
+            assert re.search(rf"(manage\.py |`){path.stem}\b", page), f"docs/operations.md lacks {path.stem}"
+
+
 def test_no_variable_is_read_that_is_not_listed() -> None:
     known = {variable.name for variable in environment.VARIABLES}
     for path in _sources("*.py"):

@@ -259,7 +259,9 @@ class DirectiveAdmin(AuditedAdmin):
 
     @admin.display(description=_("state"))
     def state(self, row: Directive) -> str:
-        return gettext("revoked") if row.revoked_at else gettext("in force")
+        if row.revoked_at is None:
+            return gettext("in force")
+        return gettext("revoked") if row.revoked_by else gettext("went with its charts to another person")
 
 
 _DIRECTIVE_FIELDS = (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+
+from hie.values.identifiers import Identifier
 
 
 class ConsentConfig(AppConfig):
@@ -27,7 +30,7 @@ def _joined(subsumed: str, surviving: str, **_: Any) -> None:
     carry_directives(subsumed=subsumed, surviving=surviving)
 
 
-def _moved(previous: str, current: str, **_: Any) -> None:
-    from apps.consent.services import carry_denials
+def _moved(identifiers: Collection[Identifier], previous: str, current: str, **_: Any) -> None:
+    from apps.consent.services import follow_charts
 
-    carry_denials(previous=previous, current=current)
+    follow_charts(identifiers=identifiers, previous=previous, current=current)

@@ -51,7 +51,8 @@ class Obtained(models.TextChoices):
 class Directive(models.Model):
     """One version of one wish of one patient.
 
-    directive_id names the wish: its versions and the copies carried to a surviving regional ID share it.
+    directive_id names the wish: its versions and the copies carried to another regional ID share it. A copy ends
+    without an account (revoked_by) where the charts of whom gave it went to another person.
     Empty lists describe all. first_care_date and last_care_date bound the date of care, valid_from and valid_until
     the days (in Japan) on which the wish counts.
     """
@@ -87,7 +88,9 @@ class Directive(models.Model):
         default_permissions = ("add", "view", "change")
         constraints = (
             models.UniqueConstraint(
-                fields=("directive_id", "version", "patient_regional_id"), name="consent_directive_version"
+                fields=("directive_id", "version", "patient_regional_id"),
+                name="consent_directive_version",
+                condition=Q(revoked_at__isnull=True),
             ),
         )
         indexes = (

@@ -1,6 +1,6 @@
 """The verbs of consent: record and revoke a patient's wish, decide the network's policy, review broken glass.
 
-Rows are only added; the revocation of a directive and the review of an emergency access fill what was empty, once.
+Rows are only added; the end of a directive and the review of an emergency access fill what was empty, once.
 Every verb owns its database transaction.
 """
 
@@ -16,6 +16,8 @@ from django.db.models import Max
 
 from apps.consent.models import Directive, Effect, EmergencyAccess, NetworkPolicy
 from apps.consent.queries import policy
+from apps.pix.queries import identifiers_on, numbers_under
+from hie.values.identifiers import Identifier
 
 
 @transaction.atomic
@@ -98,13 +100,42 @@ def carry_directives(*, subsumed: str, surviving: str) -> int:
     return _carry(Directive.objects.filter(patient_regional_id=subsumed), subsumed, surviving)
 
 
-def carry_denials(*, previous: str, current: str) -> int:
-    """Charts moved to another person: what was withheld with them stays withheld.
+def follow_charts(*, identifiers: Collection[Identifier], previous: str, current: str) -> int:
+    """Charts moved to another person: each wish goes, stays, or counts for both, by whose it was when it was given.
 
-    Nobody can tell which of the two humans gave a wish. A denial is safe to keep for both; a permission stays with the
-    person who has it. Runs in the transaction of the move.
+    identifiers: every number that the moved charts have or had. A wish belongs to the charts that stood under the
+    regional ID for which it was recorded, at that moment (decision 0021):
+
+        all of them moved          it goes along, and ends where it was carried to by mistake
+        none of them moved         it stays
+        nobody can tell any more   a denial counts for both, a permission for nobody whom it may not be of
+
+    Runs in the transaction of the move; returns how many rows were added.
     """
-    return _carry(Directive.objects.filter(patient_regional_id=previous, effect=Effect.DENY), previous, current)
+    moved = {(each.oid, each.value) for each in identifiers}
+    staying = numbers_under(previous)
+    added = 0
+    for row in Directive.objects.filter(patient_regional_id=previous, revoked_at__isnull=True).order_by("id"):
+        of = _given_for(row)
+        here, there = bool(of & staying), bool(of & moved)
+        if here and not there:
+            continue
+        if row.effect == Effect.DENY or (there and of <= moved):
+            added += _carry(Directive.objects.filter(pk=row.pk), previous, current)
+        if there and not here:
+            Directive.objects.filter(pk=row.pk).update(revoked_at=datetime.now(UTC), revoked_by=MOVED)
+    return added
+
+
+# Instead of an account: the wish left this regional ID with the charts of whom gave it.
+MOVED = ""
+
+
+def _given_for(row: Directive) -> set[tuple[str, str]]:
+    """The charts, by authority and number, of whom a wish was recorded; the first row of a wish is its original."""
+    original = Directive.objects.filter(directive_id=row.directive_id, version=row.version).earliest("id")
+    charts = identifiers_on(original.patient_regional_id, original.recorded_at)
+    return {(each.oid, each.value) for each in charts}
 
 
 def decide_policy(
@@ -136,9 +167,8 @@ def review_emergency(pk: int, *, reviewed_by: str, finding: str) -> bool:
 
 
 def _carry(rows: Any, origin: str, target: str) -> int:
-    present = set(
-        Directive.objects.filter(patient_regional_id=target).order_by().values_list("directive_id", "version")
-    )
+    known = Directive.objects.filter(patient_regional_id=target, revoked_at__isnull=True).order_by()
+    present = set(known.values_list("directive_id", "version"))
     copies = []
     for row in rows.filter(revoked_at__isnull=True).order_by("id"):
         if (row.directive_id, row.version) in present:

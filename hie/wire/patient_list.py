@@ -49,10 +49,13 @@ Line = Sequence[str]
 
 def read_heading(line: Line) -> tuple[str, ...]:
     """The columns, in their order. Raises ExchangeError: REQUIRED_MISSING without a chart number, WRONG_DATA_TYPE of a
-    column that is not known or is there twice; the detail names it."""
+    column that is not known or is there twice; the detail names it, unless the line is no heading but a patient."""
     columns = []
-    for text in line:
-        name = _NAMES.get(unicodedata.normalize("NFKC", text).strip().lower())
+    names = [_NAMES.get(unicodedata.normalize("NFKC", text).strip().lower()) for text in line]
+    if not any(names):
+        detail = f"The first line is no heading; it has to name the columns: {', '.join(COLUMNS)}."
+        raise ExchangeError(Reason.WRONG_DATA_TYPE, detail, "heading")
+    for name, text in zip(names, line, strict=True):
         if name is None or name in columns:
             detail = f"The column {text[:40]!r} is not known or stands twice; known are {', '.join(COLUMNS)}."
             raise ExchangeError(Reason.WRONG_DATA_TYPE, detail, "heading")

@@ -140,6 +140,13 @@ def test_a_clerk_decides_doubtful_pairs_by_keyboard(page: Any, live_server: Any)
     photograph(page, "review-case-ja")
     assert page.locator("#side-by-side tr[data-mark=differs]").count() == 2
     assert "同じ日" in page.inner_text("#explanation")
+    page.set_viewport_size({"width": 390, "height": 800})
+    photograph(page, "review-case-narrow-ja")
+    for side in ("td:nth-child(3)", "td:nth-child(4)"):  # nobody decides of a record that is out of sight
+        box = page.locator(f"#side-by-side tbody tr:first-child {side}").bounding_box()
+        assert box["width"] > 80
+        assert box["x"] + box["width"] <= 390
+    page.set_viewport_size({"width": 1440, "height": 900})
     page.keyboard.press("n")
     page.keyboard.type("lkp: the letters of a note decide nothing")
     page.keyboard.press("Escape")
@@ -198,6 +205,11 @@ def test_an_administrator_tries_and_adopts_rules_and_undoes_a_link(page: Any, li
     speak(page, "ja")
     page.goto(f"{live_server.url}/admin/pix/person/{person}/undo-link")
     assert "別人とする判断を取り消す" in page.inner_text("#part-form")
+    page.goto(f"{live_server.url}/admin/pix/person/{person}/change/")
+    page.click("text=過去の日の状態")
+    page.wait_for_selector("#standing")
+    assert "担当者が別人と判断" in page.inner_text("#happened")
+    photograph(page, "past-ja")
     photograph(page, "undo-link-ja")
 
 

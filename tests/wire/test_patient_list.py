@@ -54,6 +54,13 @@ def test_a_heading_that_may_lose_something_is_refused(heading: str, reason: Reas
     assert raised.value.reason is reason
 
 
+def test_a_list_without_a_heading_is_told_without_its_first_patient() -> None:
+    with pytest.raises(ExchangeError) as error:
+        read_heading(["000111", "山田", "健一", "19410503", "M"])
+    assert "heading" in str(error.value)
+    assert not any(said in str(error.value) for said in ("000111", "山田", "19410503"))
+
+
 @pytest.mark.parametrize("line", ["1,山田", "1,山田,M,x", "1,山田,3", f"1,{'長' * 501},M"])
 def test_a_line_that_cannot_be_read(line: str) -> None:
     with pytest.raises(ExchangeError) as raised:

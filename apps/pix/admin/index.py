@@ -25,6 +25,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from apps.atna.admin import AuditedAdmin, ReadOnly
 from apps.network import queries as network
 from apps.pix import matching, services
+from apps.pix.admin import past
 from apps.pix.admin.words import day, sex, why
 from apps.pix.models import (
     Assertion,
@@ -116,17 +117,27 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     inlines = (ChartsOfPerson,)
     ordering = ("-id",)
     list_per_page = 50
-    actions_detail = ("undo_link", "reissue")
+    actions_detail = ("past", "undo_link", "reissue")
+
+    @action(description=_("On a past day"), url_path="past", icon="history", permissions=["view"])
+    def past(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Which identifiers stood under this person on a day, and all that happened to it; recorded."""
+        person = get_object_or_404(Person, pk=object_id)
+        return _page_of_the_past(self, request, past.context_of(request.GET, person, None), object_id)
 
     @action(description=_("Undo a link"), url_path="undo-link", icon="link_off", permissions=["decide"])
     def undo_link(self, request: HttpRequest, object_id: int) -> HttpResponse:
-        """Ask which chart is not this person's and why, then part them; or take such a decision back. Recorded."""
+        """Ask which chart is not this person's and why, then part them; or take such a decision back, or a facility's
+        merge that was an error. Recorded."""
         person = get_object_or_404(Person, pk=object_id)
         form = ReasonForm(request.POST or None)
-        chosen = [int(each) for each in request.POST.get("chart", "").split("+") if each.isdigit()]
+        verb, _colon, charts = request.POST.get("chart", "").rpartition(":")
+        chosen = [int(each) for each in charts.split("+") if each.isdigit()]
         if request.method == "POST" and chosen and form.is_valid():
             reason = form.cleaned_data["reason"]
-            return self.audited_work(request, lambda: self._undo(request, person, chosen, reason), "undo link", person)
+            return self.audited_work(
+                request, lambda: self._undo(request, person, verb, chosen, reason), "undo link", person
+            )
         apart = _kept_apart(person)
         context = {
             **self.admin_site.each_context(request),
@@ -134,6 +145,7 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
             "title": _("Undo a link"),
             "form": form,
             "charts": [{"pk": each.pk, "text": _short(each)} for each in _charts_of(person)],
+            "merged": [{"pk": each.pk, "text": _short(each)} for each in _merged_under(person)],
             "apart": apart,
             "back": reverse("admin:pix_person_change", args=[object_id]),
         }
@@ -144,13 +156,18 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     def has_decide_permission(self, request: HttpRequest, object_id: int | None = None) -> bool:
         return request.user.has_perm("pix.decide_reviewcase")
 
-    def _undo(self, request: HttpRequest, person: Person, chosen: list[int], reason: str) -> HttpResponse:
-        """chosen: a chart of this person to take away, or one of its charts and one that it is kept apart from."""
+    def _undo(self, request: HttpRequest, person: Person, verb: str, chosen: list[int], reason: str) -> HttpResponse:
+        """chosen: a chart of this person to take away, or one of its charts and one that it is kept apart from; with
+        the verb "merge" a chart whose merge is taken back."""
         by = request.user.get_username()
-        if chosen[0] not in {each.pk for each in _charts_of(person)}:
+        own = _merged_under(person) if verb == "merge" else _charts_of(person)
+        if chosen[0] not in {each.pk for each in own}:
             raise PermissionDenied
         try:
-            if len(chosen) == 1:
+            if verb == "merge":
+                services.unmerge(chosen[0], by=by, reason=reason)
+                messages.success(request, _("The merge was taken back: the number stands under a person of its own."))
+            elif len(chosen) == 1:
                 services.part(chosen[0], by=by, reason=reason)
                 messages.success(request, _("The link was undone: the chart stands under a person of its own."))
             else:
@@ -161,7 +178,7 @@ class PersonAdmin(SearchedByName, ReadOnly, AuditedAdmin):
                 request, _("A facility merged the two, or other decisions tie them together. Take those back first.")
             )
         except services.AlreadyDecidedError:
-            messages.warning(request, _("Nobody keeps these two apart any more."))
+            messages.warning(request, _("This was taken back already."))
         return HttpResponseRedirect(reverse("admin:pix_person_change", args=[person.pk]))
 
     @action(description=_("New regional id"), url_path="reissue", icon="autorenew", permissions=["reissue"])
@@ -226,6 +243,10 @@ def _charts_of(person: Person) -> list[LocalIdentifier]:
     return list(person.identifiers.filter(status=LocalIdentifier.Status.ACTIVE).order_by("pk"))
 
 
+def _merged_under(person: Person) -> list[LocalIdentifier]:
+    return list(person.identifiers.filter(status=LocalIdentifier.Status.MERGED).order_by("pk"))
+
+
 def _kept_apart(person: Person) -> list[dict[str, str]]:
     """What clerks keep apart from this person's charts: "chart+other" for the form, the other chart in words."""
     statements = Assertion.objects.filter(
@@ -259,6 +280,15 @@ class LocalIdentifierAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     readonly_fields = ("person_handle", "insurance_history")
     ordering = ("-last_seen",)
     list_per_page = 50
+    actions_detail = ("past",)
+
+    @action(description=_("On a past day"), url_path="past", icon="history", permissions=["view"])
+    def past(self, request: HttpRequest, object_id: int) -> HttpResponse:
+        """Under whom this chart stood on a day, and with which other identifiers; recorded."""
+        chart = get_object_or_404(LocalIdentifier.objects.select_related("person"), pk=object_id)
+        context = past.context_of(request.GET, None, chart)
+        context["seen"].add(chart.person.regional_id)
+        return _page_of_the_past(self, request, context, object_id)
 
     def subjects_of(self, row: LocalIdentifier) -> Iterable[Subject]:
         identifier = Identifier(row.value, AssigningAuthority(oid=row.authority_oid), row.type_code)
@@ -284,6 +314,20 @@ class LocalIdentifierAdmin(SearchedByName, ReadOnly, AuditedAdmin):
     @display(description=_("person"))
     def person_handle(self, row: LocalIdentifier) -> str:
         return masked(row.person.regional_id)
+
+
+def _page_of_the_past(
+    page: AuditedAdmin, request: HttpRequest, context: dict[str, Any], object_id: int
+) -> HttpResponse:
+    context |= {
+        **page.admin_site.each_context(request),
+        "opts": page.opts,
+        "title": _("On a past day"),
+        "back": reverse(f"admin:pix_{page.opts.model_name}_change", args=[object_id]),
+    }
+    seen = tuple(subject_of(each) for each in sorted(context["seen"]))
+    page.record(request, page.read_event, READ, f"past {context.get('day', '')}", seen, object_id=str(object_id))
+    return TemplateResponse(request, "pix/past.html", context)
 
 
 class UnsettledFilter(admin.SimpleListFilter):
@@ -367,10 +411,10 @@ class LinkEventAdmin(ReadOnly, AuditedAdmin):
         "kind",
         "value",
         "authority_oid",
-        "person_handle",
-        "previous_handle",
+        "person_link",
+        "previous_link",
         "why",
-        "evidence",
+        "evidence_in_words",
         "facility",
         "message_id",
     )
@@ -397,6 +441,24 @@ class LinkEventAdmin(ReadOnly, AuditedAdmin):
     @display(description=_("previous person"))
     def previous_handle(self, row: LinkEvent) -> str:
         return masked(row.previous_person.regional_id) if row.previous_person else "-"
+
+    @display(description=_("person"))
+    def person_link(self, row: LinkEvent) -> str:
+        return _link_to_the_past(row.person)
+
+    @display(description=_("previous person"))
+    def previous_link(self, row: LinkEvent) -> str:
+        return _link_to_the_past(row.previous_person)
+
+    @display(description=_("evidence"))
+    def evidence_in_words(self, row: LinkEvent) -> SafeString:
+        return past.evidence_in_words(row.evidence)
+
+
+def _link_to_the_past(person: Person | None) -> str:
+    if person is None:
+        return "-"
+    return past.link_to(reverse("admin:pix_person_past", args=[person.pk]), masked(person.regional_id))
 
 
 class MovementsOfEncounter(ReadOnly, TabularInline):

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -83,7 +83,7 @@ class ReviewCaseAdmin(ReadOnly, AuditedAdmin):
     list_select_related = ("first__person", "second__person")
     search_fields = ("=first__value", "=second__value")
     search_help_text = _("Chart number")
-    ordering = ("opened_at", "id")
+    ordering = (Case(When(state=State.POSTPONED, then=1), default=0).asc(), "opened_at", "id")
     list_per_page = 50
 
     def get_urls(self) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.utils.translation import gettext_lazy as _
 
 from apps.pix.models import Assertion
-from apps.pix.queries.reviewing import APART_TAKEN_BACK, KEPT_APART, LINKED_BY_CLERK
+from apps.pix.queries.reviewing import APART_TAKEN_BACK, KEPT_APART, LINKED_BY_CLERK, MERGE_TAKEN_BACK
 
 FIELDS = {
     "given name": _("Given name"),
@@ -20,7 +20,7 @@ FIELDS = {
 }
 
 _NAME = {
-    "same": _("the same in kanji and kana"),
+    "same": _("the same in kanji and kana, variants and long vowels aside"),
     "same, one script": _("the same in the only script that both have"),
     "same, a slip in the other script": _("the same in one script, a small slip in the other"),
     "same reading, other characters": _("the same reading, other characters"),
@@ -109,6 +109,7 @@ STATED = {
     LINKED_BY_CLERK: _("linked by a clerk"),
     KEPT_APART: _("kept apart by a clerk"),
     APART_TAKEN_BACK: _("no longer kept apart by a clerk"),
+    MERGE_TAKEN_BACK: _("merge taken back"),
 }
 FOUND = {
     "score": _("score"),

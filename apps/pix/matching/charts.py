@@ -17,6 +17,7 @@ from apps.pix.matching.normalisation import (
     birth_day,
     insurance_key,
     insurance_parts,
+    is_kana,
     is_latin,
     kana_key,
     kana_sound,
@@ -135,15 +136,16 @@ def read_chart(
     that it told before; an insurer's numbers change, and whom they belonged to does not.
     """
     insurances = demographics.insurances + past
-    ideographic, phonetic = demographics.name.ideographic, demographics.name.phonetic
+    baby = any(map(_is_baby, (demographics.name.ideographic, demographics.name.phonetic, demographics.name.alphabetic)))
+    ideographic, phonetic = _by_script(demographics.name)
     kanji, kana = _name(ideographic, kanji_key), _name(phonetic, kana_key)
     names_kanji, names_kana, names_latin = names_of(demographics.name)
     coverages = tuple(dict.fromkeys(parts for each in insurances if (parts := insurance_parts(each))))
     return Chart(
         id=chart_id,
-        kanji=kanji_key(ideographic.family + ideographic.given),
+        kanji="" if baby else kanji_key(ideographic.family + ideographic.given),
         kanji_given=kanji.given,
-        kana=kana_key(phonetic.family + phonetic.given),
+        kana="" if baby else kana_key(phonetic.family + phonetic.given),
         kana_given=kana.given,
         birth_date=birth_day(demographics.birth_date),
         sex=demographics.sex if demographics.sex in ("M", "F", "O") else "",
@@ -157,7 +159,7 @@ def read_chart(
         places=tuple(dict.fromkeys(Place(*address_parts(each)) for each in demographics.addresses if each)),
         telephones=frozenset(key for key in map(telephone_key, demographics.telephones) if key),
         coverages=tuple(Coverage(*parts) for parts in coverages),
-        newborn=any(_is_baby(each) for each in (ideographic, phonetic, demographics.name.alphabetic)),
+        newborn=baby,
         facility=facility,
     )
 
@@ -169,14 +171,30 @@ def glance(chart_id: int, name: PersonName, birth_date: str, *, current: bool = 
 
 def names_of(name: PersonName) -> tuple[Name, Name, Name]:
     """(kanji, kana, Latin) as they are compared. What was sent in Latin letters is neither kanji nor kana."""
+    ideographic, phonetic = _by_script(name)
     return (
-        _NO_NAME if _in_latin(name.ideographic) else _name(name.ideographic, kanji_key),
-        _NO_NAME if _in_latin(name.phonetic) else _name(name.phonetic, kana_key),
+        _NO_NAME if _in_latin(ideographic) else _name(ideographic, kanji_key),
+        _NO_NAME if _in_latin(phonetic) else _name(phonetic, kana_key),
         _latin_name(name),
     )
 
 
-_NO_NAME = Name()
+def _by_script(name: PersonName) -> tuple[NameParts, NameParts]:
+    """(kanji, kana) of a name: kana in the place of kanji is kana, and a baby without a name has no given name in kana
+    either (花子の児, ハナコノジ)."""
+    ideographic, phonetic = name.ideographic, name.phonetic
+    if not phonetic and ideographic and _in_kana(ideographic):
+        return _NO_PARTS, ideographic
+    if phonetic.given and _is_baby(ideographic):
+        return ideographic, NameParts(phonetic.family, "")
+    return ideographic, phonetic
+
+
+def _in_kana(parts: NameParts) -> bool:
+    return is_kana(parts.family + parts.given)
+
+
+_NO_NAME, _NO_PARTS = Name(), NameParts()
 _REMEMBERED = 1 << 15  # a human's charts, and those of its family, come one after the other
 
 
@@ -192,7 +210,12 @@ def _keyed(family: str, given: str, key: Callable[[str], str]) -> Name:
 
 
 def _is_baby(parts: NameParts) -> bool:
-    return baby_family(parts.given) is not None or baby_family(parts.family) is not None
+    return _stands_for_a_baby(parts.family, parts.given)
+
+
+@lru_cache(_REMEMBERED)
+def _stands_for_a_baby(family: str, given: str) -> bool:
+    return baby_family(given) is not None or baby_family(family) is not None
 
 
 def _in_latin(parts: NameParts) -> bool:

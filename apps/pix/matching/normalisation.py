@@ -26,13 +26,17 @@ _TEXTS, _LATEST = 1 << 16, 1 << 14
 
 # A newborn that has no name yet shares its surname and birthday with its twin.
 _BABY = "(ベビー?|ベイビー?|新生児|シンセイジ|赤ちゃん|アカチ[ヤャ]ン|男児|女児|BABY|BOY|GIRL)(OF)?[0-9A-Z]?"
+# 児 alone or numbered, or behind the mother's name; at the end of a name it is a name (健児).
+_CHILD = "児[0-9A-Z]?|第?(?:[0-9A-Z]{1,2}|[一二三四])児"
+_MOTHERS_CHILD = f".+[のノ](?:{_CHILD}|ジ)"
 # Names that stand for the absence of one.
 _NO_NAME = re.compile(
     "((氏名|名前|身元)?不明|未登録|未定|匿名|仮名|無名|テスト|テスト患者|患者テスト"
     "|(シメイ|ナマエ|ミモト)?フメイ|ミトウロク|ミテイ|トクメイ|テストカンシ[ヤャ]|カンシ[ヤャ]テスト"
-    f"|.*{_BABY})"
+    f"|.*{_BABY}|{_MOTHERS_CHILD})"
 )
-_BABY_NAME = re.compile(f"(.*?)ノ?の?{_BABY}")
+_BABY_NAME = re.compile(f"(?P<family>.*?)[のノ]?{_BABY}|{_CHILD}|{_MOTHERS_CHILD}")
+_KANA = re.compile("[ぁ-ゖァ-ヺー]+")
 # What a decoder or a sender writes where a character could not be: a name with one cannot be compared.
 _UNREADABLE = re.compile("[\ufffd〓?？\ue000-\uf8ff\U000f0000-\U0010fffd]")
 _SEPARATORS = re.compile(r"[\s・･.,、。''`´=＝]+")
@@ -136,10 +140,16 @@ def is_latin(name: str) -> bool:
 
 @lru_cache(_TEXTS)
 def baby_family(name: str) -> str | None:
-    """The surname before a baby's stand-in (山田ベビー -> 山田, ベビー alone -> ""); None where there is none."""
+    """The surname before a baby's stand-in (山田ベビー -> 山田); "" without one (第1児, 花子の児); else None."""
     text = _SEPARATORS.sub("", unicodedata.normalize("NFKC", name)).upper()
     found = _BABY_NAME.fullmatch(text)
-    return found.group(1) if found else None
+    return (found["family"] or "") if found else None
+
+
+@lru_cache(_TEXTS)
+def is_kana(name: str) -> bool:
+    """Whether a name is written in kana alone, wherever it was sent."""
+    return bool(_KANA.fullmatch(_SEPARATORS.sub("", unicodedata.normalize("NFKC", name))))
 
 
 # --- dates

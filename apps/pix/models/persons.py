@@ -14,7 +14,8 @@ from hie.values.identifiers import masked
 persons_joined = Signal()
 # Charts went from one person to another that stays a different person (a link was undone). Sent with
 # (identifiers: tuple[Identifier, ...], previous: str, current: str, submitted: bool), regional ids, inside the
-# transaction. submitted: what was submitted under the previous id goes along; else only what the index filed there.
+# transaction. identifiers: every number that the charts have or had. submitted: what was submitted under the previous
+# id goes along; else only what the index filed there.
 records_moved = Signal()
 # Identifiers changed their person, number or state. Sent with (events: Sequence[LinkEvent]), inside the transaction.
 links_changed = Signal()
@@ -194,4 +195,4 @@ class LinkEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.value}"
+        return f"{self.get_kind_display()} {self.value}"

@@ -260,10 +260,22 @@ def linked_with(identifier: Identifier, moment: datetime) -> tuple[Identifier, .
     regional_id = person_on(identifier, moment)
     if regional_id is None:
         return ()
+    asked = canonical(identifier)
+    return tuple(each for each in identifiers_on(regional_id, moment) if (each.oid, each.value) != asked)
+
+
+def identifiers_on(regional_id: str, moment: datetime) -> tuple[Identifier, ...]:
+    """The identifiers that stood under a regional id at a past moment, as they were then, by authority and value."""
     candidates = LinkEvent.objects.filter(person__regional__value=regional_id, at__lte=moment)
-    pairs = sorted(set(candidates.values_list("authority_oid", "value")) - {canonical(identifier)})
-    others = (Identifier(value, _authority(oid)) for oid, value in pairs)
-    return tuple(other for other in others if person_on(other, moment) == regional_id)
+    pairs = sorted(set(candidates.values_list("authority_oid", "value")))
+    found = (Identifier(value, _authority(oid)) for oid, value in pairs)
+    return tuple(each for each in found if person_on(each, moment) == regional_id)
+
+
+def numbers_under(regional_id: str) -> frozenset[tuple[str, str]]:
+    """Every number, by authority, that the charts which stand under a regional id now have or had."""
+    events = LinkEvent.objects.filter(record__person__regional__value=regional_id).order_by()
+    return frozenset(events.values_list("authority_oid", "value"))
 
 
 def overview() -> dict[str, object]:

@@ -5,22 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, OuterRef, Subquery
 from django.utils import timezone
 
 from apps.pix.models import CoverageFinding, LinkEvent, ReviewCase
 
 PERIOD = timedelta(days=30)
 LINKED_BY_CLERK, KEPT_APART = "linked by a clerk", "kept apart by a clerk"
-APART_TAKEN_BACK = "no longer kept apart by a clerk"
-_STATED = ("merge", "one message", "clerk", "link", "unlink")
+APART_TAKEN_BACK, MERGE_TAKEN_BACK = "no longer kept apart by a clerk", "merge taken back"
+# Rules of link events that are no finding of the machine: what facilities, clerks and the identity source stated.
+_STATED = (
+    *("merge", "one message", "clerk", "link", "unlink", "link change"),
+    *(LINKED_BY_CLERK, KEPT_APART, APART_TAKEN_BACK, MERGE_TAKEN_BACK),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewFigures:
     """waiting: open and postponed cases. oldest: since when the oldest waits, None without one.
 
-    linked, overturned: links of the machine, and links undone by clerks, within ``PERIOD``.
+    linked, overturned: links of the machine, and those that clerks undid, within ``PERIOD``.
     """
 
     waiting: int
@@ -35,14 +39,16 @@ def review_figures(now: datetime | None = None) -> ReviewFigures:
     waiting = ReviewCase.objects.filter(state__in=(ReviewCase.State.OPEN, ReviewCase.State.POSTPONED))
     events = LinkEvent.objects.filter(at__gte=since)
     kinds = (LinkEvent.Kind.LINKED, LinkEvent.Kind.JOINED)
-    stated = Q(
-        rule__in=("merge", "one message", "clerk", "link", "unlink", LINKED_BY_CLERK, KEPT_APART, APART_TAKEN_BACK, "")
+    stood = LinkEvent.objects.filter(
+        record=OuterRef("record"), person=OuterRef("previous_person"), pk__lt=OuterRef("pk")
     )
+    undone = events.filter(kind=LinkEvent.Kind.UNLINKED, rule=KEPT_APART)
+    undone = undone.annotate(stood_by=Subquery(stood.order_by("-pk").values("rule")[:1]))
     return ReviewFigures(
         waiting=waiting.count(),
         oldest=waiting.aggregate(oldest=Min("opened_at"))["oldest"],
-        linked=events.filter(kind__in=kinds).exclude(stated).count(),
-        overturned=events.filter(kind=LinkEvent.Kind.UNLINKED, rule=KEPT_APART).count(),
+        linked=events.filter(kind__in=kinds).exclude(rule__in=(*_STATED, "")).count(),
+        overturned=undone.exclude(stood_by__in=_STATED).count(),
     )
 
 

@@ -29,6 +29,7 @@ from apps.pix.services.reviewing import (
     postpone,
     rejoin,
     take_back,
+    unmerge,
 )
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "subjects_of_search",
     "take_back",
     "tell_encounter",
+    "unmerge",
 ]

@@ -211,7 +211,7 @@ def _as_dict(value: Address | Insurance, names: tuple[str, ...]) -> dict[str, st
     return {name: getattr(value, name) for name in names}
 
 
-def content_of(told: Demographics, chart: Chart) -> tuple[str, ...]:
+def content_of(told: Demographics) -> tuple[str, ...]:
     """The columns ``CONTENT`` of a chart of which this is all that was told; JSON as text."""
     name = told.name
     return (
@@ -227,8 +227,8 @@ def content_of(told: Demographics, chart: Chart) -> tuple[str, ...]:
         _json(list(told.telephones)),
         _json([_as_dict(each, _INSURANCE) for each in told.insurances]),
         told.death_time,
-        chart.kanji,
-        chart.kana,
+        matching.kanji_key(name.ideographic.family + name.ideographic.given),
+        matching.kana_key(name.phonetic.family + name.phonetic.given),
     )
 
 

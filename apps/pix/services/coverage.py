@@ -1,9 +1,10 @@
 """Insurances that cannot both be right: found over night, for an administrator to look at (japan.md S-039, S-040).
 
-two cards   charts of one person tell different insurances, both valid today by their own periods
+two cards   one person has different health insurances, both valid today by their own periods, whoever tells of them
 one card    charts of two persons tell one insured person's number
 
-Nothing is decided here. Charts whose insurance has no last day are not taken for two cards: most are only stale.
+Nothing is decided here. Charts whose insurance has no last day are not taken for two cards: most are only stale. Nor is
+public expense (welfare, designated diseases), which stands beside an insurance rightly.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import date, datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from apps.pix.matching.normalisation import insurance_key
+from apps.pix.matching.normalisation import insurance_key, insurance_parts
 from apps.pix.models import CoverageFinding, LocalIdentifier
 from hie.values.people import Insurance
 
@@ -25,10 +26,15 @@ Kind = CoverageFinding.Kind
 
 @dataclass(frozen=True, slots=True)
 class _Stated:
-    """One insurance of one chart. key: the insured person's number. valid: by its own period, which has an end."""
+    """One health insurance of one chart.
+
+    card: insurer, symbol and number, as on the card. key: the insured person's number, "" where its branch is unknown.
+    valid: by its own period, which has an end.
+    """
 
     chart: int
     person: int
+    card: tuple[str, ...]
     key: str
     valid: bool
 
@@ -69,13 +75,19 @@ def _found(today: date) -> Iterator[tuple[str, int, int]]:
     by_person: dict[int, list[_Stated]] = defaultdict(list)
     by_key: dict[str, list[_Stated]] = defaultdict(list)
     for each in _stated(today):
-        by_key[each.key].append(each)
+        if each.key:
+            by_key[each.key].append(each)
         if each.valid:
             by_person[each.person].append(each)
     for stated in by_person.values():
-        yield from _pairs(Kind.TWO_CARDS, stated, lambda one, other: one.key != other.key and one.chart != other.chart)
+        yield from _pairs(Kind.TWO_CARDS, stated, _two_cards)
     for stated in by_key.values():
         yield from _pairs(Kind.ONE_CARD, stated, lambda one, other: one.person != other.person)
+
+
+def _two_cards(one: _Stated, other: _Stated) -> bool:
+    """Another card, or another branch of the household's."""
+    return one.card != other.card or bool(one.key and other.key and one.key != other.key)
 
 
 def _pairs(
@@ -93,9 +105,14 @@ def _stated(today: date) -> Iterator[_Stated]:
     for chart, person, insurances in rows.values_list("pk", "person_id", "insurances").iterator(chunk_size=2000):
         for each in insurances:
             insurance = Insurance(**each)
-            key = insurance_key(insurance)
-            if key:
-                yield _Stated(chart, person, key, _valid(insurance, f"{today:%Y%m%d}"))
+            parts = insurance_parts(insurance)
+            if parts is not None and parts[0][:2] in _SCHEMES:
+                valid = _valid(insurance, f"{today:%Y%m%d}")
+                yield _Stated(chart, person, parts[:3], insurance_key(insurance), valid)
+
+
+# How the eight digits of a health insurer's number begin, by its scheme; other beginnings are those of public expense.
+_SCHEMES = ("00", "01", "02", "03", "04", "06", "07", "31", "32", "33", "34", "39", "63", "67", "72", "73", "74", "75")
 
 
 def _valid(insurance: Insurance, today: str) -> bool:

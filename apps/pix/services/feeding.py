@@ -277,7 +277,8 @@ def _merge_rows(subsumed: LocalIdentifier, survivor: LocalIdentifier, cause: Cau
     previous, previous_regional = subsumed.person_id, _regional(subsumed)
     subsumed.status, subsumed.merged_into = MERGED, survivor
     subsumed.save(update_fields=["status", "merged_into"])
-    Encounter.objects.filter(record=subsumed).update(record=survivor)
+    stays = list(Encounter.objects.filter(record=subsumed).values_list("pk", flat=True))
+    Encounter.objects.filter(pk__in=stays).update(record=survivor)
     linking.write_event(
         subsumed,
         LinkEvent.Kind.MERGED,
@@ -285,7 +286,7 @@ def _merge_rows(subsumed: LocalIdentifier, survivor: LocalIdentifier, cause: Cau
         person_id=None,
         previous_id=previous,
         rule="merge",
-        evidence={"chart": survivor.pk},
+        evidence={"chart": survivor.pk} | ({"stays": stays} if stays else {}),
     )
     linking.state(survivor, subsumed, Assertion.Basis.MERGE, cause)
     regional = _regional(survivor)

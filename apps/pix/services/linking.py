@@ -11,11 +11,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import Q
 
 from apps.ids import services as ids
 from apps.pix import matching
@@ -119,11 +120,13 @@ def reconsider(row: LocalIdentifier, cause: Cause) -> None:
 def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Cause) -> None:
     """Keep that a facility says of two charts that they are of one human; the first one's person survives.
 
-    A merge or link ends what was decided of the two before. What a facility only sends together does not.
+    A merge or link ends what was stated against it before, of the two or of charts that are stated to be one with
+    them. What a facility only sends together does not: then nothing is kept.
     """
-    known = _statement(first, second)
-    if known is not None and not known.one_human and basis == Assertion.Basis.ONE_MESSAGE:
+    known, apart = _statement(first, second), _kept_apart(first, second)
+    if apart and basis == Assertion.Basis.ONE_MESSAGE:
         return
+    Assertion.objects.filter(pk__in=apart).update(ended_at=cause.at)
     if known is None or not known.one_human:
         _write_statement(first, second, basis, cause, one_human=True, known=known)
     scorer, linked = versions.in_force(), set[int]()
@@ -131,6 +134,13 @@ def state(first: LocalIdentifier, second: LocalIdentifier, basis: str, cause: Ca
         lock_keys(pairs.keys_of(second.pk))
         linked = _decide_anew(second, scorer)  # that it is merged away counts
     settle_charts({first.pk, second.pk, *linked}, second, cause, survivor=first, scorer=scorer)
+
+
+def decide_anew(first: LocalIdentifier, second: LocalIdentifier, cause: Cause) -> None:
+    """Decide the second chart anew after its merge was taken back, and make the persons follow as ``settle`` does."""
+    scorer = versions.in_force()
+    lock_keys(pairs.keys_of(second.pk))
+    settle_charts({first.pk, second.pk, *_decide_anew(second, scorer)}, second, cause, survivor=first, scorer=scorer)
 
 
 def settle(first: LocalIdentifier, second: LocalIdentifier, cause: Cause, *, besides: Collection[int] = ()) -> None:
@@ -172,19 +182,32 @@ def _statement(first: LocalIdentifier, second: LocalIdentifier) -> Assertion | N
     return Assertion.objects.filter(first_id=low, second_id=high, ended_at=None).first()
 
 
+def _kept_apart(first: LocalIdentifier, second: LocalIdentifier) -> list[int]:
+    """The statements (ids) in force by which two charts, or charts stated to be one with them, are of two humans."""
+    ones, others = _stated_with(first.pk), _stated_with(second.pk)
+    between = Q(first__in=ones, second__in=others) | Q(first__in=others, second__in=ones)
+    return list(Assertion.objects.filter(between, one_human=False, ended_at=None).values_list("pk", flat=True))
+
+
 def tied_by_others(first: int, second: int, *, but: Collection[str]) -> bool:
     """Whether statements tie two charts (ids) together, but those of this very pair that have one of these bases."""
-    store, pair = DatabaseStore(), (min(first, second), max(first, second))
-    known, fresh = {first}, {first}
+    return second in _stated_with(first, but=(second, but))
+
+
+def _stated_with(chart: int, *, but: tuple[int, Collection[str]] = (0, ())) -> set[int]:
+    """The chart and all that statements tie to it. but: another chart, and bases of a tie to it that do not count."""
+    store, (other, bases) = DatabaseStore(), but
+    pair = (min(chart, other), max(chart, other))
+    known, fresh = {chart}, {chart}
     while fresh:
         found: set[int] = set()
         for each in store.statements(fresh):
-            own = (each.first, each.second) == pair and store.bases[pair] in but
-            if each.one_human and not own:
+            left_out = (each.first, each.second) == pair and store.bases[pair] in bases
+            if each.one_human and not left_out:
                 found |= {each.first, each.second}
         fresh = found - known
         known |= fresh
-    return second in known
+    return known
 
 
 def write_event(
@@ -281,7 +304,7 @@ def settle_charts(
         if each is not None:
             each.person_id = store.rows[each.pk].person_id
             store.rows[each.pk] = each
-    _follow(_Change(store, found, changed, cause, scorer), survivor.person_id if survivor else None)
+    _follow(_Change(store, found, changed, cause, scorer), survivor)
     person_of = {chart: store.rows[chart].person_id for chart in found.charts}
     cases.follow(person_of, cause.at)
     return set(person_of), persons | set(person_of.values())
@@ -323,16 +346,17 @@ class _Change:
         return {chart: self.store.rows[chart] for chart in self.found.charts}
 
 
-def _follow(change: _Change, keep: int | None) -> None:
+def _follow(change: _Change, survivor: LocalIdentifier | None) -> None:
     """Make the stored persons equal the groups that were found.
 
-    A person stays with the group of its oldest chart other than the changed one, or of its regional id where that was
-    fed; a group that several persons stay with joins them; a group without one becomes a new person.
+    A person stays with the group of the survivor, else of its oldest chart other than the changed one, but first of all
+    of its regional id where that was fed; a group that several persons stay with joins them; a group without one
+    becomes a new person.
     """
-    groups = change.found.grouping.groups
+    groups, keep = change.found.grouping.groups, survivor.person_id if survivor else None
     group_of = {chart: group for group in groups for chart in group.charts}
     stays: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for person_id, anchor in _anchors(change.rows, change.changed).items():
+    for person_id, anchor in _anchors(change.rows, change.changed, survivor).items():
         stays[group_of[anchor].charts].append(person_id)
     joined = []
     for group in groups:
@@ -345,10 +369,17 @@ def _follow(change: _Change, keep: int | None) -> None:
         _join(staying, target, change.cause)
 
 
-def _anchors(rows: dict[int, LocalIdentifier], changed: LocalIdentifier) -> dict[int, int]:
+def _anchors(
+    rows: dict[int, LocalIdentifier], changed: LocalIdentifier, survivor: LocalIdentifier | None
+) -> dict[int, int]:
     """Person -> the chart whose cluster it stays with."""
+
+    def order(chart_id: int) -> tuple[bool, bool, bool, int]:
+        row = rows[chart_id]
+        return not is_fed(row), row is not survivor, row is changed, chart_id
+
     anchors: dict[int, int] = {}
-    for chart_id in sorted(rows, key=lambda each: (not is_fed(rows[each]), rows[each] is changed, each)):
+    for chart_id in sorted(rows, key=order):
         person_id = rows[chart_id].person_id
         if person_id:
             anchors.setdefault(person_id, chart_id)
@@ -386,14 +417,16 @@ def _move(change: _Change, group: Group, target: int, staying: frozenset[int]) -
             continue
         row.person_id = target
         elsewhere.append(row.pk)
+        if previous and previous not in staying:
+            moved[previous].append(row)
         if row.status == LocalIdentifier.Status.MERGED:
             continue
         tie = tie_of(group, chart)
-        rule, evidence = reasons(change.store, change.found, chart, tie, change.cause, change.scorer)
-        kind = _kind(previous, target, staying, tie)
+        kind, cause = _kind(previous, target, staying, tie), change.cause
+        if tie is not None and not tie.stated and kind in (Kind.LINKED, Kind.JOINED):
+            cause = replace(cause, rule="")  # whatever made it look: the machine found it
+        rule, evidence = reasons(change.store, change.found, chart, tie, cause, change.scorer)
         events.append(_event(row, kind, change.cause, target, previous or None, rule=rule, evidence=evidence))
-        if previous and previous not in staying:
-            moved[previous].append(row)
     if elsewhere:
         LocalIdentifier.objects.filter(pk__in=elsewhere).update(person_id=target)
     LinkEvent.objects.bulk_create(events)
@@ -462,11 +495,26 @@ def _tell_moved(charts: list[LocalIdentifier], previous: int, target: int, cause
     regional = dict(Person.objects.filter(pk__in=(previous, target)).values_list("pk", "regional__value"))
     records_moved.send(
         sender=Person,
-        identifiers=tuple(Identifier(row.value, AssigningAuthority(oid=row.authority_oid)) for row in charts),
+        identifiers=_numbers_of(charts),
         previous=regional[previous],
         current=regional[target],
         submitted=not settings.IDENTITY_SOURCE or cause.rule == LINK_CHANGE,
     )
+
+
+def _numbers_of(charts: list[LocalIdentifier]) -> tuple[Identifier, ...]:
+    """Every number that these charts have or had: what was filed under one goes where its chart goes.
+
+    A number that was given to another chart since is that chart's.
+    """
+    now = dict.fromkeys((row.authority_oid, row.value) for row in charts)
+    events = LinkEvent.objects.filter(record__in=[row.pk for row in charts]).order_by("pk")
+    before = dict.fromkeys(each for each in events.values_list("authority_oid", "value") if each not in now)
+    taken = set(
+        LocalIdentifier.objects.filter(value__in=[value for _, value in before]).values_list("authority_oid", "value")
+    )
+    numbers = (*now, *(each for each in before if each not in taken))
+    return tuple(Identifier(value, AssigningAuthority(oid=oid)) for oid, value in numbers)
 
 
 def _join(staying: list[int], target: int, cause: Cause) -> None:

@@ -69,7 +69,7 @@ def prepare(identifier: Identifier, told: Demographics, cause: Cause, kinds: fro
     return NewChart(
         identifier=identifier,
         facility_code=cause.facility_code,
-        content=content_of(told, chart),
+        content=content_of(told),
         keys=matching.keys(chart, kinds),
         kinds=kinds,
         cause=cause,

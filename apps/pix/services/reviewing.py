@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from apps.pix import matching
 from apps.pix.matching import Explanation
-from apps.pix.models import Assertion, LocalIdentifier, ReviewCase
-from apps.pix.queries.reviewing import APART_TAKEN_BACK, KEPT_APART, LINKED_BY_CLERK
+from apps.pix.models import Assertion, Encounter, LinkEvent, LocalIdentifier, ReviewCase
+from apps.pix.queries.reviewing import APART_TAKEN_BACK, KEPT_APART, LINKED_BY_CLERK, MERGE_TAKEN_BACK
 from apps.pix.services import linking, versions
+from apps.pix.services.charts import is_fed
 from apps.pix.services.linking import Cause
 from apps.pix.services.pairs import DatabaseStore
 from hie.values.errors import ExchangeError
@@ -112,6 +113,37 @@ def rejoin(chart_id: int, other_id: int, *, by: str, reason: str) -> None:
         raise AlreadyDecidedError("Nobody keeps these two apart any more.")
     older, younger = (first, second) if first.person_id <= second.person_id else (second, first)
     linking.settle(older, younger, cause)
+
+
+@transaction.atomic
+def unmerge(chart_id: int, *, by: str, reason: str) -> None:
+    """Take back a facility's merge, which it asks for because it was an error: no message says so (ITI TF-2: 3.8).
+
+    The number is active again and kept apart from the one it was merged into; its stays of then, documents and wishes
+    go with it. by: account of the clerk. reason: in words, kept with the history; it names no patient. Raises
+    ValueError without a reason, AlreadyDecidedError where the chart is not merged, StatedElsewhereError where other
+    statements tie the two, or for an id that another system issues.
+    """
+    if not reason.strip():
+        raise ValueError("A merge is taken back for a reason.")
+    chart = LocalIdentifier.objects.get(pk=chart_id)
+    if is_fed(chart):
+        raise StatedElsewhereError("Only its identity source takes back a merge of regional ids.")
+    survivor = chart.merged_into
+    linking.lock(f"{each.authority_oid}|{each.value}" for each in (chart, survivor) if each is not None)
+    chart.refresh_from_db()
+    if survivor is None or chart.merged_into_id != survivor.pk:
+        raise AlreadyDecidedError("This chart is not merged into another any more.")
+    if linking.tied_by_others(chart.pk, survivor.pk, but=Assertion.Basis.values):
+        raise StatedElsewhereError("Other statements tie this chart to the one it was merged into.")
+    cause = Cause("", "", timezone.now(), by, MERGE_TAKEN_BACK, reason.strip()[:LONGEST_REASON])
+    chart.status, chart.merged_into = LocalIdentifier.Status.ACTIVE, None
+    chart.save(update_fields=["status", "merged_into"])
+    merged = LinkEvent.objects.filter(record=chart, kind=LinkEvent.Kind.MERGED).order_by("-pk")
+    stays = (merged.values_list("evidence", flat=True).first() or {}).get("stays", [])
+    Encounter.objects.filter(pk__in=stays, record=survivor).update(record=chart)
+    linking.write_statement(survivor, chart, Assertion.Basis.CLERK, cause, one_human=False)
+    linking.decide_anew(survivor, chart, cause)
 
 
 def _end_apart(one: int, other: int, cause: Cause) -> int:

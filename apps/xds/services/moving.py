@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
+from apps.network import queries as network
+from apps.pix import queries as index
 from apps.xds.models import (
     PATIENT_TABLES,
     SIDE_TABLES,
@@ -15,6 +18,7 @@ from apps.xds.models import (
     DocumentEntry,
     Folder,
     SubmissionSet,
+    Subscription,
     SubscriptionPatient,
     Withdrawn,
     shard_key_of,
@@ -80,9 +84,43 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
 
 
 def _source(row: DocumentEntry) -> tuple[str, str]:
+    """The chart of an entry as the index has it, however its submitter spells the number."""
     entry = read_fragment(bytes(row.fragment))
     identifier = Identifier.from_cx(getattr(entry, "source_patient_id", ""))
-    return identifier.value, identifier.oid
+    owner = network.facility_of_authority(identifier.oid)
+    return owner.patient_ids.comparable(identifier.value) if owner else identifier.value, identifier.oid
+
+
+def move_subscriptions(*, identifiers: Collection[Identifier], previous: str, current: str) -> None:
+    """Let subscriptions follow the patients whom they named, where charts left one person for another.
+
+    A patient is the charts that stood under the named id when it was subscribed to. Where some stay and some go, the
+    subscription is of both: what its subscriber may know of either is asked with every notification.
+    """
+    moved, staying = {(each.oid, each.value) for each in identifiers}, index.numbers_under(previous)
+    for row in Subscription.objects.filter(patients__patient_id=previous).distinct():
+        named = [_charts_named(regional_id, row.created_at) for regional_id in _named(row)]
+        here, there = any(charts & staying for charts in named), any(charts & moved for charts in named)
+        if there and not row.patients.filter(patient_id=current).exists():
+            SubscriptionPatient.objects.create(subscription=row, patient_id=current)
+        if there and not here:
+            row.patients.filter(patient_id=previous).delete()
+
+
+def _named(row: Subscription) -> set[str]:
+    """The regional ids that the filter of a subscription names, as it was sent."""
+    texts = (
+        text.strip("()'")
+        for name, slots in row.query.items()
+        if name.endswith("PatientId")
+        for slot in slots
+        for text in slot
+    )
+    return {Identifier.from_cx(text).value for text in texts}
+
+
+def _charts_named(regional_id: str, moment: datetime) -> set[tuple[str, str]]:
+    return {(each.oid, each.value) for each in index.identifiers_on(regional_id, moment)}
 
 
 def _map_anew(of_patient: dict[str, Any], current: str, only: Collection[str] | None = None) -> None:
@@ -135,3 +173,4 @@ def on_records_moved(
 ) -> None:
     """Receiver of ``apps.pix.models.records_moved``, inside the transaction of the unlinking."""
     move_records(identifiers=identifiers, previous=previous, current=current, submitted=submitted)
+    move_subscriptions(identifiers=identifiers, previous=previous, current=current)

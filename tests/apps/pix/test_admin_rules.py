@@ -12,7 +12,7 @@ from django.urls import reverse
 from apps.atna.models import AuditRecord
 from apps.pix.models import LocalIdentifier, MatchRules, RulesRun
 from apps.pix.services import trials, versions
-from tests.apps.pix.told import CLINIC, HOSPITAL, tell
+from tests.apps.pix.told import CLINIC, HOSPITAL, merge, somebody, tell
 
 pytestmark = pytest.mark.usefixtures("facilities")
 
@@ -88,6 +88,22 @@ def test_a_link_is_undone_and_restored_for_a_reason(operator: Client, facilities
     operator.post(url, {"chart": f"{first.pk}+{second.pk}", "reason": "the same after all"})
     second.refresh_from_db()
     assert second.person_id == first.person_id
+
+
+def test_a_facilitys_merge_is_taken_back_for_a_reason(operator: Client, facilities: None) -> None:
+    tell(HOSPITAL, "1")
+    tell(HOSPITAL, "2", told=somebody("佐藤 花子", "サトウ ハナコ", "19790101", "F"))
+    merge(HOSPITAL, subsumed="2", surviving="1")
+    first, second = LocalIdentifier.objects.order_by("pk")
+    url = reverse("admin:pix_person_undo_link", args=[first.person_id])
+    shown = operator.get(url).text
+    assert f'value="merge:{second.pk}"' in shown
+    assert "佐藤 花子" in shown
+    assert operator.post(url, {"chart": f"merge:{first.pk}", "reason": "any"}).status_code == 403
+    operator.post(url, {"chart": f"merge:{second.pk}", "reason": "the hospital asks for it"})
+    second.refresh_from_db()
+    assert (second.status, second.person_id == first.person_id) == ("active", False)
+    assert AuditRecord.objects.filter(action="U", patient_regional_id=first.person.regional_id).exists()
 
 
 def test_nobody_undoes_the_link_of_another_persons_chart(operator: Client, facilities: None) -> None:

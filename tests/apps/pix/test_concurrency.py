@@ -136,7 +136,7 @@ def test_feeds_merges_and_corrections_leave_a_sound_index() -> None:
 
 @pytest.mark.parametrize("seed", [7])
 def test_a_storm_of_feeds_merges_decisions_and_queries_ends_as_the_model_says(seed: int) -> None:
-    """Facilities feed, merge, link; clerks link and part; others ask. Then persons and history are checked.
+    """Facilities feed, merge, link; clerks link, part, take merges back; others ask; then it is checked.
 
     The model is the engine over charts and statements alone, one after the other (``training.what_if``): what is stored
     must not differ from it. The history of each chart must be one chain that ends in the present.
@@ -192,12 +192,13 @@ def _work(chance: random.Random, answers: list[tuple[str, tuple[str, ...]]]) -> 
             lambda: services.link(chart_of(HOSPITAL), chart_of(CLINIC), by="clerk"),
             lambda: services.keep_apart(chart_of(CLINIC), chart_of(PHARMACY), by="clerk"),
             lambda: services.part(chart_of(facility).pk, by="clerk", reason="a storm"),
+            lambda: services.unmerge(chart_of(facility).pk, by="clerk", reason="a storm"),
             lambda: ask(facility),
             lambda: ask(facility),
             lambda: ask(facility),
         ]
         verb = chance.choice(verbs)
-        with contextlib.suppress(ExchangeError, services.StatedElsewhereError):
+        with contextlib.suppress(ExchangeError, services.StatedElsewhereError, services.AlreadyDecidedError):
             _until_not_busy(verb)
 
     def all_of_it() -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.pix import tasks
+from apps.pix import services, tasks
 from apps.pix.models import CoverageFinding, LocalIdentifier
 from apps.pix.services import coverage
 from hie.values.people import Demographics, Insurance
@@ -85,6 +85,30 @@ def test_two_cards_of_one_person_are_found_and_go_by_themselves() -> None:
     tell(CLINIC, "2", told=told(replace(OLD, **VALID)))
     assert coverage.look() == 0
     assert CoverageFinding.objects.get().gone_at is not None
+
+
+def test_two_cards_told_by_one_facility_are_found_too() -> None:
+    tell(HOSPITAL, "1", told=told(replace(OLD, **VALID), replace(NEW, **VALID)))
+    assert coverage.look() == 1
+    finding = CoverageFinding.objects.get()
+    assert (finding.kind, finding.first.value, finding.second.value) == ("two cards", "1", "1")
+
+
+def test_two_cards_without_a_branch_are_found_too() -> None:
+    tell(HOSPITAL, "1", told=told(replace(OLD, branch="", **VALID)))
+    tell(CLINIC, "2", told=told(replace(OLD, **VALID)))
+    assert row("1").person_id == row("2").person_id
+    assert coverage.look() == 0  # one card; only its branch is unknown to one of them
+    tell(CLINIC, "2", told=told(replace(NEW, branch="", **VALID)))
+    services.link(row("1"), row("2"), by="clerk")
+    assert coverage.look() == 1
+
+
+def test_public_expense_beside_an_insurance_is_no_second_card() -> None:
+    disease = Insurance("54136015", "1", "1234567", "00", **VALID)
+    tell(HOSPITAL, "1", told=told(replace(OLD, **VALID), disease))
+    tell(CLINIC, "2", told=told(replace(OLD, **VALID), disease))
+    assert coverage.look() == 0
 
 
 def test_an_insurance_without_an_end_or_that_has_ended_is_only_stale() -> None:

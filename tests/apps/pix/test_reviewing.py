@@ -6,17 +6,28 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from django.utils import timezone
 
 from apps.pix import queries, services
 from apps.pix.matching import Chart, MemoryStore, Outcome, consider
-from apps.pix.models import Assertion, LinkEvent, LocalIdentifier, MatchDecision, MatchKey, MatchRules, ReviewCase
+from apps.pix.models import (
+    Assertion,
+    Encounter,
+    LinkEvent,
+    LocalIdentifier,
+    MatchDecision,
+    MatchKey,
+    MatchRules,
+    ReviewCase,
+)
 from apps.pix.services import reviewing, versions
-from hie.values.people import Address
+from hie.values.people import Address, Demographics
 from tests.apps.pix.told import CLINIC, HOSPITAL, PHARMACY, chart, merge, somebody, tell
 
 pytestmark = pytest.mark.usefixtures("facilities")
 
 SLIP = somebody(birth_date="19410504")
+STAY = {"state": "open", "changed_at": timezone.now()}
 SOMEBODY_ELSE = somebody("佐藤 花子", "サトウ ハナコ", "19790101", "F")
 INSURED = "33120015:123:4567890:01"
 
@@ -243,3 +254,122 @@ def test_the_shipped_rules_are_kept_once() -> None:
     assert (rules.name, rules.in_force) == ("shipped-1", True)
     assert consider(services.charts.chart_of(row(HOSPITAL, "1")), services.pairs.DatabaseStore(), versions.in_force())
     assert Outcome.LINK.value == "link"
+
+
+# --- statements that come in a chain
+
+
+def three_charts() -> None:
+    """Two charts of the hospital that a clerk keeps apart, and one more."""
+    tell(HOSPITAL, "1")
+    tell(HOSPITAL, "2", told=SOMEBODY_ELSE)
+    tell(HOSPITAL, "3", told=Demographics())
+    services.keep_apart(row(HOSPITAL, "1"), row(HOSPITAL, "2"), by="clerk")
+
+
+def test_numbers_sent_together_by_twos_do_not_overrule_a_clerk() -> None:
+    three_charts()
+    tell(HOSPITAL, "1", "3", told=Demographics())
+    tell(HOSPITAL, "3", "2", told=Demographics())
+    assert row(HOSPITAL, "1").person_id == row(HOSPITAL, "3").person_id != row(HOSPITAL, "2").person_id
+    assert Assertion.objects.filter(one_human=False, ended_at=None).count() == 1
+
+
+def test_merges_into_one_chart_end_what_a_clerk_decided_of_the_two() -> None:
+    """The facility says that all three are one human; then no "apart" stands between charts of one person."""
+    three_charts()
+    merge(HOSPITAL, subsumed="1", surviving="3")
+    merge(HOSPITAL, subsumed="2", surviving="3")
+    assert len({row(HOSPITAL, each).person_id for each in "123"}) == 1
+    assert not Assertion.objects.filter(one_human=False, ended_at=None).exists()
+
+
+def test_only_links_of_the_machine_are_overturned() -> None:
+    tell(HOSPITAL, "1")
+    tell(CLINIC, "2")
+    tell(PHARMACY, "3", told=SLIP)
+    services.link(row(HOSPITAL, "1"), row(PHARMACY, "3"), by="clerk")
+    services.keep_apart(row(HOSPITAL, "1"), row(PHARMACY, "3"), by="clerk")
+    figures = queries.review_figures()
+    assert (figures.linked, figures.overturned) == (1, 0)
+    services.part(row(CLINIC, "2").pk, by="clerk", reason="another patient")
+    figures = queries.review_figures()
+    assert (figures.linked, figures.overturned) == (1, 1)
+
+
+# --- a facility's merge was an error
+
+
+def test_a_merge_is_taken_back_and_everything_stands_as_before() -> None:
+    tell(HOSPITAL, "1")
+    tell(HOSPITAL, "2", told=SOMEBODY_ELSE)
+    tell(CLINIC, "9", told=SOMEBODY_ELSE)
+    assert row(CLINIC, "9").person_id == row(HOSPITAL, "2").person_id
+    merge(HOSPITAL, subsumed="2", surviving="1")
+    assert person(HOSPITAL, "2") is None
+    services.unmerge(row(HOSPITAL, "2").pk, by="clerk", reason="the hospital merged the wrong chart")
+    first, second = person(HOSPITAL, "1"), person(HOSPITAL, "2")
+    assert None not in (first, second)
+    assert first != second == person(CLINIC, "9")
+    event = LinkEvent.objects.filter(value="2").first()
+    assert (event.kind, event.rule) == ("linked", "shipped-1 name and birth")  # with the clinic's, as before
+    assert (event.evidence["by"], event.evidence["reason"]) == ("clerk", "the hospital merged the wrong chart")
+    assert tell(HOSPITAL, "2", told=SOMEBODY_ELSE).regional_id == second
+    with pytest.raises(services.AlreadyDecidedError):
+        services.unmerge(row(HOSPITAL, "2").pk, by="clerk", reason="once more")
+    merge(HOSPITAL, subsumed="2", surviving="1")  # the facility means it: the later statement counts
+    assert person(HOSPITAL, "2") is None
+
+
+def test_the_regional_id_stays_with_the_chart_that_nobody_took_away() -> None:
+    """Even where the oldest chart of all goes with the one that was merged away."""
+    tell(CLINIC, "9", told=SOMEBODY_ELSE)
+    tell(HOSPITAL, "1")
+    tell(HOSPITAL, "2", told=SOMEBODY_ELSE)
+    before = person(HOSPITAL, "1")
+    merge(HOSPITAL, subsumed="2", surviving="1")
+    services.unmerge(row(HOSPITAL, "2").pk, by="clerk", reason="the hospital merged the wrong chart")
+    assert person(HOSPITAL, "1") == before != person(HOSPITAL, "2") == person(CLINIC, "9")
+    for each in (row(HOSPITAL, "1"), row(HOSPITAL, "2"), row(CLINIC, "9")):
+        assert queries.person_on(chart(each.facility_code, each.value), timezone.now()) == each.person.regional_id
+
+
+def test_stays_come_back_with_the_chart() -> None:
+    tell(HOSPITAL, "1")
+    tell(HOSPITAL, "2", told=SOMEBODY_ELSE)
+    one, other = (Encounter.objects.create(record=row(HOSPITAL, each), **STAY) for each in "12")
+    merge(HOSPITAL, subsumed="2", surviving="1")
+    later = Encounter.objects.create(record=row(HOSPITAL, "1"), **STAY)
+    services.unmerge(row(HOSPITAL, "2").pk, by="clerk", reason="the hospital merged the wrong chart")
+    for stay, number in ((one, "1"), (other, "2"), (later, "1")):
+        stay.refresh_from_db()
+        assert stay.record.value == number
+
+
+def test_a_merge_that_others_confirm_is_not_taken_back() -> None:
+    three_charts()
+    merge(HOSPITAL, subsumed="2", surviving="3")
+    with pytest.raises(ValueError, match="reason"):
+        services.unmerge(row(HOSPITAL, "2").pk, by="clerk", reason=" ")
+    with pytest.raises(services.AlreadyDecidedError):
+        services.unmerge(row(HOSPITAL, "3").pk, by="clerk", reason="it was not merged")
+    services.link(row(HOSPITAL, "1"), row(HOSPITAL, "2"), by="clerk")
+    services.link(row(HOSPITAL, "1"), row(HOSPITAL, "3"), by="clerk")
+    with pytest.raises(services.StatedElsewhereError):
+        services.unmerge(row(HOSPITAL, "2").pk, by="clerk", reason="the clerk's links say otherwise")
+
+
+def test_what_the_machine_links_in_the_wake_of_a_decision_is_told_as_its_own() -> None:
+    """A clerk's link of two who contradict each other sends a third away, and its end brings that one back."""
+    tell(HOSPITAL, "1")
+    tell(CLINIC, "2")
+    tell(PHARMACY, "3", told=SOMEBODY_ELSE)
+    services.link(row(HOSPITAL, "1"), row(PHARMACY, "3"), by="clerk")
+    assert row(CLINIC, "2").person_id != row(HOSPITAL, "1").person_id
+    services.keep_apart(row(HOSPITAL, "1"), row(PHARMACY, "3"), by="clerk")
+    assert row(CLINIC, "2").person_id == row(HOSPITAL, "1").person_id
+    told = list(LinkEvent.objects.filter(value="2").order_by("pk").values_list("kind", "rule", "evidence__by"))
+    assert told[1:] == [
+        ("unlinked", "linked by a clerk", "clerk"),
+        ("joined", "shipped-1 name and birth", "clerk"),
+    ]

@@ -72,9 +72,31 @@ def test_a_middle_name_left_out_is_a_siblings_name_unless_the_telephone_agrees(
     assert decide(SCORER, one, chart(2, latin="NGUYEN MARIA", telephones=telephones, **PASSPORT)).outcome is outcome
 
 
-def test_two_babies_of_one_house_wait_for_a_clerk_at_most() -> None:
-    baby = {"kanji": "山田 ベビー", "kana": "ヤマダ ベビー", "birth": "20260301"}
+@pytest.mark.parametrize(
+    ("kanji", "kana"),
+    [
+        ("山田 ベビー", "ヤマダ ベビー"),
+        ("山田 花子の児", "ヤマダ ハナコノジ"),
+        ("山田 第1児", "ヤマダ ダイイチジ"),
+        ("山田花子の児", "ヤマダハナコノジ"),
+    ],
+)
+def test_two_babies_of_one_house_wait_for_a_clerk_at_most(kanji: str, kana: str) -> None:
+    baby = {"kanji": kanji, "kana": kana, "birth": "20260301"}
     assert decide(SCORER, chart(1, **baby), chart(2, **baby)).outcome is not Outcome.LINK
+    named = {"kanji": "山田 翔", "kana": "ヤマダ ショウ", "birth": "20260301"}
+    verdict = decide(SCORER, chart(1, **baby, insurances=()), chart(2, **named, insurances=()))
+    assert verdict.outcome is Outcome.REVIEW  # the name that it got since does not contradict
+
+
+def test_kana_in_the_place_of_kanji_is_kana() -> None:
+    """Small systems send nothing else; whoever is called さくら is so in both."""
+    written = chart(1, kanji="やまだ けんいち", kana="", insurances=())
+    assert decide(SCORER, written, chart(2, insurances=())).outcome is Outcome.LINK
+    other = chart(2, kanji="山田 健二", kana="ヤマダ ケンジ", insurances=())
+    assert decide(SCORER, written, other).outcome is Outcome.SEPARATE
+    sakura = {"kanji": "山田 さくら", "insurances": ()}
+    assert decide(SCORER, chart(1, kana="", **sakura), chart(2, kana="ヤマダ サクラ", **sakura)).outcome is Outcome.LINK
 
 
 def test_twins_may_not_even_meet_over_a_third_chart() -> None:

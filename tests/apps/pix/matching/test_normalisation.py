@@ -120,7 +120,22 @@ def test_an_address_without_prefecture_still_has_its_city() -> None:
 
 @pytest.mark.parametrize(
     ("name", "family"),
-    [("山田ベビー", "山田"), ("ベビー", ""), ("新生児", ""), ("ヤマダ　ベビー2", "ヤマダ"), ("山田花子", None)],
+    [
+        ("山田ベビー", "山田"),
+        ("ベビー", ""),
+        ("新生児", ""),
+        ("ヤマダ　ベビー2", "ヤマダ"),
+        ("花子の児", ""),
+        ("山田花子ノ第２児", ""),
+        ("ハナコノジ", ""),
+        ("第1児", ""),
+        ("Ⅱ児", ""),
+        ("児", ""),
+        ("山田花子", None),
+        ("健児", None),
+        ("山田健児", None),
+        ("ノジ", None),
+    ],
 )
 def test_a_stand_in_for_a_babys_name_leaves_the_surname(name: str, family: str | None) -> None:
     assert baby_family(name) == family
