@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.xds.models.contents import Content
 from apps.xds.models.shards import PatientRow
 
-CODE_LENGTH = 160
+CODE_LENGTH = 514  # a code and a coding scheme of 256 characters each (rim.xsd: LongName), and ^^ between them
 
 
 class Status(models.IntegerChoices):
@@ -56,7 +56,7 @@ class DocumentEntry(RegistryRow):
     unique_id = models.CharField(_("unique ID"), max_length=128)
     repository_unique_id = models.CharField(_("repository"), max_length=64)
     object_type = models.SmallIntegerField(_("type of entry"), choices=ObjectType.choices, default=ObjectType.STABLE)
-    mime_type = models.CharField(_("MIME type"), max_length=128)
+    mime_type = models.CharField(_("MIME type"), max_length=256)
     title = models.CharField(_("title"), max_length=256, blank=True)
     hash = models.CharField(_("SHA-1"), max_length=40, blank=True)
     size = models.BigIntegerField(_("size in bytes"), null=True)

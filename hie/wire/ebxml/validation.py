@@ -194,6 +194,9 @@ def _author_complaints(author: Author) -> Iterator[tuple[str, str]]:
         value = getattr(author, field)
         for text in (value,) if isinstance(value, str) else value:
             if text and (said := rule(text)):
+                if isinstance(code, Code) and len(code.code) > values.LONG_NAME:
+                    sentence = f"has to have a nodeRepresentation of at most {values.LONG_NAME} characters"
+                    yield _finding(each, row.name, sentence)
                 yield AUTHOR_SLOTS[field], said
 
 
