@@ -57,7 +57,8 @@ from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier, is_uuid_urn, new_uuid_urn
 from hie.values.times import write_dtm
 from hie.wire.ebxml.fragments import read_fragment
-from hie.wire.ebxml.update_rules import ANNOTATIONS, unmodifiable
+from hie.wire.ebxml.update_rules import unmodifiable
+from hie.wire.ebxml.validation import UPDATE_SLOTS
 
 _STATUSES = {APPROVED: Status.APPROVED, DEPRECATED: Status.DEPRECATED}
 _TABLES: dict[str, Any] = {
@@ -347,7 +348,7 @@ class _Work:
             entry_uuid=final[operation.member.entry_uuid],
             source_object=submission_set.entry_uuid,
             target_object=entry_uuid,
-            extra_slots=tuple(slot for slot in operation.member.extra_slots if slot[0] not in ANNOTATIONS),
+            extra_slots=tuple(slot for slot in operation.member.extra_slots if slot[0] not in UPDATE_SLOTS),
         )
         self._keep(member, self.patient_id)
         if operation.propagate:
