@@ -48,6 +48,7 @@ class DocumentEntry(RegistryRow):
 
     event_codes and confidentiality_codes repeat the side tables, one code a line, so that a permit is applied to a row
     without a second query; care_date is the day of care in Japan (of creation where the care has no time).
+    offline: documentAvailability is Offline, so that only consumers of metadata update are told of it.
     sources: of what the network itself makes from others' records, whose they are (``rules``); "" of all else.
     """
 
@@ -74,6 +75,7 @@ class DocumentEntry(RegistryRow):
     content = models.ForeignKey(
         Content, verbose_name=_("content"), null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
     )
+    offline = models.BooleanField(_("offline"), default=False, db_default=False)
     sources = models.TextField(_("made from"), blank=True, default="", db_default="")
     fragment = models.BinaryField(_("ebRIM"))
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from hie.values.documents import APPROVED
+from hie.values.documents import APPROVED, OFFLINE, ONLINE
 from hie.values.identifiers import is_oid, is_uuid_urn
 from hie.values.times import is_dtm
 
@@ -128,8 +128,7 @@ def slot_name(text: str) -> str:
 
 def document_availability(text: str) -> str:
     """Online or Offline (ITI TF-3: 4.2.3.2.30)."""
-    good = text in ("urn:ihe:iti:2010:DocumentAvailability:Online", "urn:ihe:iti:2010:DocumentAvailability:Offline")
-    return "" if good else "has to be urn:ihe:iti:2010:DocumentAvailability:Online or :Offline"
+    return "" if text in (ONLINE, OFFLINE) else f"has to be {ONLINE} or :Offline"
 
 
 def cx(text: str) -> str:
