@@ -172,12 +172,13 @@ class _Work:
         objects = [each for each, _ in self.stored]
         store(objects, self.facility_code, lambda each: patients[each.entry_uuid], contents, digest)
         for operation in self.update.operations:
-            if isinstance(operation, NewStatus):
-                self._change_status(final.get(operation.target, operation.target), operation.new_status)
+            if isinstance(operation, NewStatus) and self._versions_named(operation.target) == []:
+                self._change_status(operation.target, operation.new_status)
         touch_folders(touched, moment)
 
     def _community(self) -> Iterator[Finding]:
         for each in self.submission.submission_sets:
+        self._propagate(final, placed, touched)
             home = each.home_community_id.removeprefix("urn:oid:")
             if home and home != settings.HOME_COMMUNITY_OID:
                 detail = "homeCommunityId is of another community; send the update there."
@@ -227,8 +228,9 @@ class _Work:
 
     def _judge_status(self, operation: NewStatus) -> Iterator[Finding]:
         location = f"{operation.asked_by.entry_uuid}: targetObject"
-        if any(each.entry_uuid == operation.target for each in objects_of(self.submission)):
-            detail = "targetObject is new in this message, and Approved; ask for its status later."
+        versions = self._versions_named(operation.target)
+        if any(len(self._statuses_of(each)) > 1 for each in versions):
+            detail = "Two new statuses are asked for one object, once by its new version; ask for one."
             yield Finding(Reason.METADATA_UPDATE, detail, location)
             return
         target = self.known.get(operation.target)
@@ -240,11 +242,14 @@ class _Work:
             yield Finding(Reason.METADATA_UPDATE, detail, location)
             return
         yield from self._owned(target.facility_code, location)
+        if any(each.entry_uuid == operation.target for each in objects_of(self.submission)):
+            yield from self._judge_status_of_new(operation, versions)
         yield from self._of_patient(target, location)
         if operation.original_status and _STATUSES[operation.original_status] != target.status:
-            detail = "OriginalStatus is not the status that the object has; read it again."
-            place = f"{operation.asked_by.entry_uuid}: OriginalStatus"
-            yield Finding(Reason.METADATA_UPDATE, detail, place)
+            yield self._other_status(operation)
+        if target.kind == "Association" and _is_of_set(target):
+            detail = "What a SubmissionSet holds, it holds for ever: the status of this association does not change."
+            yield Finding(Reason.METADATA_UPDATE, detail, location)
         if target.kind != "Association" and not self._is_latest(target):
             detail = "targetObject is not the latest version of its object, whose status alone can be updated."
             yield Finding(Reason.METADATA_UPDATE, detail, location)
@@ -259,6 +264,36 @@ class _Work:
             found = self.known.get(getattr(submitted, end))
             location = f"{submitted.entry_uuid}: {end.replace('_o', 'O')}"
             if found is None:
+    def _judge_status_of_new(self, operation: NewStatus, versions: list[NewVersion]) -> Iterator[Finding]:
+        """A new version may be given its status by the request that brings it (3.57.4.1.3.1); it begins as Approved."""
+        if not versions:
+            detail = "targetObject is new in this message, and Approved; ask for its status later."
+            yield Finding(Reason.METADATA_UPDATE, detail, f"{operation.asked_by.entry_uuid}: targetObject")
+        elif operation.original_status == DEPRECATED:
+            yield self._other_status(operation)
+
+    def _other_status(self, operation: NewStatus) -> Finding:
+        detail = "OriginalStatus is not the status that the object has; read it again."
+        return Finding(Reason.METADATA_UPDATE, detail, f"{operation.asked_by.entry_uuid}: OriginalStatus")
+
+    def _versions_named(self, target: str) -> list[NewVersion]:
+        """The new versions of this update that a status is asked for: by their own id, or by the version before."""
+        return [
+            each
+            for each in self.update.operations
+            if isinstance(each, NewVersion) and target in (each.updated.entry_uuid, self._before(each))
+        ]
+
+    def _before(self, operation: NewVersion) -> str:
+        """The entry UUID of the version that a new one follows, "" where there is none."""
+        latest = self._latest(operation.updated)
+        return latest.row.entry_uuid if latest else ""
+
+    def _statuses_of(self, operation: NewVersion) -> list[NewStatus]:
+        """What this update asks of the status of a new version."""
+        named = (operation.updated.entry_uuid, self._before(operation))
+        return [each for each in self.update.operations if isinstance(each, NewStatus) and each.target in named]
+
                 detail = "The association names an object that is not in the registry."
                 yield Finding(Reason.UNRESOLVED_REFERENCE, detail, location)
                 continue
@@ -333,7 +368,8 @@ class _Work:
         latest = self.latest[operation.updated.logical_id]
         entry_uuid = final[operation.updated.entry_uuid]
         version: Any = replace(
-            approved(operation.updated),
+            operation.updated,
+            availability_status=asked[0] if asked else APPROVED,
             entry_uuid=entry_uuid,
             version=latest.row.version + 1,
             patient_id=self._cx(self.patient_id),
@@ -342,6 +378,7 @@ class _Work:
             version = replace(version, last_update_time=moment)
         elif latest.row.content_id is not None:
             contents[entry_uuid] = latest.row.content_id
+        asked = [each.new_status for each in self._statuses_of(operation)]
         self._keep(version, self.patient_id)
         member = replace(
             approved(operation.member),
@@ -351,22 +388,35 @@ class _Work:
             extra_slots=tuple(slot for slot in operation.member.extra_slots if slot[0] not in UPDATE_SLOTS),
         )
         self._keep(member, self.patient_id)
-        if operation.propagate:
-            self._propagate(latest.row.entry_uuid, entry_uuid, submission_set)
         set_status(type(latest.row), latest.row.pk, bytes(latest.row.fragment), DEPRECATED)
         if isinstance(version, DocumentEntry):
             withdraw_snapshots(latest.row.patient_id, [latest.row.entry_uuid])
 
-    def _propagate(self, before: str, after: str, submission_set: SubmissionSet) -> None:
-        """What joined the version before to others joins the new one too; these associations are members as well."""
-        for row in _joined(before):
+    def _propagate(self, final: dict[str, str], submission_set: SubmissionSet, touched: set[str]) -> None:
+        """What joined the versions before to others joins the new ones too; these associations are members as well.
+
+        An association of two objects that both get a new version joins the two new ones. A place in a folder is kept
+        between approved objects alone (ITI TF-2: 3.42.4.1.3.4); the folder has changed then (3.42.4.1.3.6).
+        """
+        after = {
+            self._before(each): final[each.updated.entry_uuid]
+            for each in self.update.operations
+            if isinstance(each, NewVersion) and each.propagate
+        }
+        rows = {row.entry_uuid: row for before in after for row in _joined(before)}
+        others = {end for row in rows.values() for end in (row.source_uuid, row.target_uuid)} - set(after)
+        deprecated = {each.entry_uuid for each in known_uuids(others).values() if each.status == Status.DEPRECATED}
+        for row in rows.values():
+            in_folder = row.association_type == HAS_MEMBER
+            if in_folder and deprecated & {row.source_uuid, row.target_uuid}:
+                continue
             joined = read_fragment(bytes(row.fragment))
             assert isinstance(joined, Association)
             copy = replace(
                 joined,
                 entry_uuid=new_uuid_urn(),
-                source_object=after if row.source_uuid == before else row.source_uuid,
-                target_object=after if row.target_uuid == before else row.target_uuid,
+                source_object=after.get(row.source_uuid, row.source_uuid),
+                target_object=after.get(row.target_uuid, row.target_uuid),
             )
             self._keep(copy, self.patient_id)
             self._keep(self._member(submission_set, copy), self.patient_id)
@@ -380,6 +430,8 @@ class _Work:
         if submitted.association_type == HAS_MEMBER:
             touched.add(submitted.source_object)
         if submitted.association_type in REPLACING:
+            if in_folder and row.source_uuid not in after:
+                touched.add(row.source_uuid)
             self._change_status(submitted.target_object, DEPRECATED)
 
     def _member(self, submission_set: SubmissionSet, association: Association) -> Association:
@@ -400,3 +452,13 @@ def _joined(entry_uuid: str) -> Any:
         association_type__in=[*RELATIONSHIPS, HAS_MEMBER],
         status=Status.APPROVED,
     ).exclude(source_uuid__in=list(sets.values_list("entry_uuid", flat=True)))
+def _is_of_set(association: Known) -> bool:
+    """Whether it is a membership in a SubmissionSet."""
+    value = read_fragment(bytes(association.fragment))
+    assert isinstance(value, Association)
+    if value.association_type != HAS_MEMBER:
+        return False
+    source = known_uuids([value.source_object]).get(value.source_object)
+    return source is not None and source.kind == "SubmissionSet"
+
+
