@@ -224,13 +224,13 @@ def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
     }
     entries = models.DocumentEntry.objects.filter(**named, facility_code=facility_code)
     if entries.exists():
-        detail = "The registry still describes the document; remove its metadata first (ITI-62)."
+        detail = f"The registry still describes the document {unique_id}; remove its metadata first (ITI-62)."
         raise ExchangeError(Reason.DOCUMENT_NOT_REMOVED, detail, unique_id)
     rows = list(models.Withdrawn.objects.filter(**named, facility_code=facility_code).select_related("content"))
     if not rows:
         raise not_here(asked)
     if any(row.content.locator.partition(":")[0] not in stores.FORMS for row in rows):
-        detail = "The document lies in the storage of its hospital; it is removed there."
+        detail = f"The document {unique_id} lies in the storage of its hospital; it is removed there."
         raise ExchangeError(Reason.DOCUMENT_NOT_REMOVED, detail, unique_id)
     for row in rows:
         row.delete()
