@@ -79,7 +79,7 @@ def update(update: MetadataUpdate, *, facility_code: str) -> RegistryResult:
         detail = "An update holds exactly one SubmissionSet."
         raise ExchangeError.of(errors_of(update.findings) or [Finding(Reason.METADATA_UPDATE, detail)])
     digest = digest_of(submission, facility_code)
-    hold(_names(update))
+    hold([*_names(update), *_owners(update)])
     registered = registered_ids(submission)
     if sent_before(submission, registered, digest):
         return RegistryResult(warnings_of(list(update.findings)))
@@ -104,6 +104,16 @@ def _names(update: MetadataUpdate) -> list[str]:
     logical = [each.updated.logical_id for each in update.operations if isinstance(each, NewVersion)]
     patients = [Identifier.from_cx(each.patient_id).value for each in submission.submission_sets]
     return [*ends, *logical, *patients, *(each.unique_id for each in submission.submission_sets)]
+
+
+def _owners(update: MetadataUpdate) -> list[str]:
+    """The patients whose objects get new versions; one may come from a patient other than that of the update."""
+    logical = [each.updated.logical_id for each in update.operations if isinstance(each, NewVersion)]
+    if not logical:
+        return []
+    versions = {"logical_id__in": logical, "shard_key__in": shards_of(logical)}
+    entries = models.DocumentEntry.objects.filter(**versions).values_list("patient_id", flat=True)
+    return list(entries.union(models.Folder.objects.filter(**versions).values_list("patient_id", flat=True)))
 
 
 def _lying(update: MetadataUpdate) -> dict[str, set[int]]:
@@ -168,6 +178,7 @@ class _Work:
                 self._add_version(operation, final, placed, contents, moment)
             elif isinstance(operation, NewAssociation):
                 self._add_association(operation, final, placed, touched)
+        self._propagate(final, placed, touched)
         patients = {each.entry_uuid: patient for each, patient in self.stored}
         objects = [each for each, _ in self.stored]
         store(objects, self.facility_code, lambda each: patients[each.entry_uuid], contents, digest)
@@ -178,7 +189,6 @@ class _Work:
 
     def _community(self) -> Iterator[Finding]:
         for each in self.submission.submission_sets:
-        self._propagate(final, placed, touched)
             home = each.home_community_id.removeprefix("urn:oid:")
             if home and home != settings.HOME_COMMUNITY_OID:
                 detail = "homeCommunityId is of another community; send the update there."
@@ -232,6 +242,8 @@ class _Work:
         if any(len(self._statuses_of(each)) > 1 for each in versions):
             detail = "Two new statuses are asked for one object, once by its new version; ask for one."
             yield Finding(Reason.METADATA_UPDATE, detail, location)
+        if any(each.entry_uuid == operation.target for each in objects_of(self.submission)):
+            yield from self._judge_status_of_new(operation, versions)
             return
         target = self.known.get(operation.target)
         if target is None:
@@ -242,8 +254,6 @@ class _Work:
             yield Finding(Reason.METADATA_UPDATE, detail, location)
             return
         yield from self._owned(target.facility_code, location)
-        if any(each.entry_uuid == operation.target for each in objects_of(self.submission)):
-            yield from self._judge_status_of_new(operation, versions)
         yield from self._of_patient(target, location)
         if operation.original_status and _STATUSES[operation.original_status] != target.status:
             yield self._other_status(operation)
@@ -254,16 +264,6 @@ class _Work:
             detail = "targetObject is not the latest version of its object, whose status alone can be updated."
             yield Finding(Reason.METADATA_UPDATE, detail, location)
 
-    def _judge_association(self, operation: NewAssociation) -> Iterator[Finding]:
-        submitted = operation.submitted
-        if submitted.entry_uuid in self.known:
-            detail = "The id is that of an object in the registry; use a new UUID or a symbolic id."
-            yield Finding(Reason.METADATA_UPDATE, detail, f"{submitted.entry_uuid}: id")
-        ends: dict[str, Known] = {}
-        for end in ("source_object", "target_object"):
-            found = self.known.get(getattr(submitted, end))
-            location = f"{submitted.entry_uuid}: {end.replace('_o', 'O')}"
-            if found is None:
     def _judge_status_of_new(self, operation: NewStatus, versions: list[NewVersion]) -> Iterator[Finding]:
         """A new version may be given its status by the request that brings it (3.57.4.1.3.1); it begins as Approved."""
         if not versions:
@@ -294,6 +294,16 @@ class _Work:
         named = (operation.updated.entry_uuid, self._before(operation))
         return [each for each in self.update.operations if isinstance(each, NewStatus) and each.target in named]
 
+    def _judge_association(self, operation: NewAssociation) -> Iterator[Finding]:
+        submitted = operation.submitted
+        if submitted.entry_uuid in self.known:
+            detail = "The id is that of an object in the registry; use a new UUID or a symbolic id."
+            yield Finding(Reason.METADATA_UPDATE, detail, f"{submitted.entry_uuid}: id")
+        ends: dict[str, Known] = {}
+        for end in ("source_object", "target_object"):
+            found = self.known.get(getattr(submitted, end))
+            location = f"{submitted.entry_uuid}: {end.replace('_o', 'O')}"
+            if found is None:
                 detail = "The association names an object that is not in the registry."
                 yield Finding(Reason.UNRESOLVED_REFERENCE, detail, location)
                 continue
@@ -367,6 +377,7 @@ class _Work:
     ) -> None:
         latest = self.latest[operation.updated.logical_id]
         entry_uuid = final[operation.updated.entry_uuid]
+        asked = [each.new_status for each in self._statuses_of(operation)]
         version: Any = replace(
             operation.updated,
             availability_status=asked[0] if asked else APPROVED,
@@ -378,7 +389,6 @@ class _Work:
             version = replace(version, last_update_time=moment)
         elif latest.row.content_id is not None:
             contents[entry_uuid] = latest.row.content_id
-        asked = [each.new_status for each in self._statuses_of(operation)]
         self._keep(version, self.patient_id)
         member = replace(
             approved(operation.member),
@@ -420,6 +430,8 @@ class _Work:
             )
             self._keep(copy, self.patient_id)
             self._keep(self._member(submission_set, copy), self.patient_id)
+            if in_folder and row.source_uuid not in after:
+                touched.add(row.source_uuid)
 
     def _add_association(
         self, operation: NewAssociation, final: dict[str, str], submission_set: SubmissionSet, touched: set[str]
@@ -430,8 +442,6 @@ class _Work:
         if submitted.association_type == HAS_MEMBER:
             touched.add(submitted.source_object)
         if submitted.association_type in REPLACING:
-            if in_folder and row.source_uuid not in after:
-                touched.add(row.source_uuid)
             self._change_status(submitted.target_object, DEPRECATED)
 
     def _member(self, submission_set: SubmissionSet, association: Association) -> Association:
@@ -440,6 +450,16 @@ class _Work:
     def _change_status(self, entry_uuid: str, status: str) -> None:
         known = self.known[entry_uuid]
         set_status(_TABLES[known.kind], known.key, bytes(known.fragment), status)
+
+
+def _is_of_set(association: Known) -> bool:
+    """Whether it is a membership in a SubmissionSet."""
+    value = read_fragment(bytes(association.fragment))
+    assert isinstance(value, Association)
+    if value.association_type != HAS_MEMBER:
+        return False
+    source = known_uuids([value.source_object]).get(value.source_object)
+    return source is not None and source.kind == "SubmissionSet"
 
 
 def _joined(entry_uuid: str) -> Any:
@@ -452,13 +472,3 @@ def _joined(entry_uuid: str) -> Any:
         association_type__in=[*RELATIONSHIPS, HAS_MEMBER],
         status=Status.APPROVED,
     ).exclude(source_uuid__in=list(sets.values_list("entry_uuid", flat=True)))
-def _is_of_set(association: Known) -> bool:
-    """Whether it is a membership in a SubmissionSet."""
-    value = read_fragment(bytes(association.fragment))
-    assert isinstance(value, Association)
-    if value.association_type != HAS_MEMBER:
-        return False
-    source = known_uuids([value.source_object]).get(value.source_object)
-    return source is not None and source.kind == "SubmissionSet"
-
-
