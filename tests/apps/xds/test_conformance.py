@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from apps.xds.stored_queries import answer, patient_parameters, patients_of
@@ -17,7 +19,8 @@ from tests.wire.ebxml.test_stored_query import CASES, DIFFERENCES, cases
 @needs_conformance
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", CASES)
-def test_public_cases_of_queries(patient: str, case: str) -> None:
+def test_public_cases_of_queries(patient: str, case: str, settings: Any) -> None:
+    settings.HOME_COMMUNITY_OID = "1.2.3"  # the community that the cases are about
     asked = CASES[case]
     keep(patient)
     expected = DIFFERENCES.get(case, cases()[case])
