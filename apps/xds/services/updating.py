@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from apps.xds import models
-from apps.xds.models import Status, shard_key_of
+from apps.xds.models import ObjectType, Status, shard_key_of
 from apps.xds.services import code_sets
 from apps.xds.services.judging import (
     UNKNOWN_PATIENT,
@@ -41,6 +41,7 @@ from hie.values.documents import (
     APPROVED,
     DEPRECATED,
     HAS_MEMBER,
+    IS_SNAPSHOT_OF,
     Association,
     DocumentEntry,
     Folder,
@@ -324,6 +325,13 @@ class _Work:
         if not fits:
             detail = "HasMember joins a Folder to a DocumentEntry here, every other type two DocumentEntries."
             yield Finding(Reason.METADATA_UPDATE, detail, location)
+        types = (source.object_type, target.object_type)
+        if submitted.association_type == IS_SNAPSHOT_OF and types != (ObjectType.STABLE, ObjectType.ON_DEMAND):
+            detail = "IsSnapshotOf joins a stable DocumentEntry (sourceObject) to an on-demand one (targetObject)."
+            yield Finding(Reason.METADATA_UPDATE, detail, location)
+        if fits and _are_joined(submitted):
+            detail = "An approved association of this type joins the two objects already."
+            yield Finding(Reason.METADATA_UPDATE, detail, location)
         yield from self._owned(source.facility_code, location)
         if submitted.association_type in REPLACING:
             yield from self._owned(target.facility_code, f"{submitted.entry_uuid}: targetObject")
@@ -450,6 +458,13 @@ class _Work:
     def _change_status(self, entry_uuid: str, status: str) -> None:
         known = self.known[entry_uuid]
         set_status(_TABLES[known.kind], known.key, bytes(known.fragment), status)
+
+
+def _are_joined(submitted: Association) -> bool:
+    """Whether an approved association of the same type has the same ends."""
+    ends = {"source_uuid": submitted.source_object, "target_uuid": submitted.target_object}
+    alike = models.Association.objects.filter(**ends, shard_key__in=shards_of(ends.values()))
+    return alike.filter(association_type=submitted.association_type, status=Status.APPROVED).exists()
 
 
 def _is_of_set(association: Known) -> bool:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from apps.xds import models
 from apps.xds.models import Status
-from apps.xds.services import register, update
+from apps.xds.services import register, update, updating
 from apps.xds.stored_queries import answer, patients_of
 from hie.values.codes import Code
 from hie.values.documents import (
@@ -17,6 +20,7 @@ from hie.values.documents import (
     APPROVED,
     DEPRECATED,
     HAS_MEMBER,
+    IS_SNAPSHOT_OF,
     OFFLINE,
     ONLINE,
     XFRM,
@@ -36,6 +40,7 @@ from tests.apps.xds.samples import (
     FACILITY,
     OTHER_FACILITY,
     cx,
+    entry,
     find,
     folder,
     get_all,
@@ -134,6 +139,14 @@ def test_a_document_goes_to_the_patient_it_belongs_to(patient: str) -> None:
     assert answer(find(patient), permit(patient)).object_refs == (kept.second,)
 
 
+def test_the_patient_that_a_document_comes_from_is_held_too(patient: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, other, held = keep(patient), known_patient(), []
+    monkeypatch.setattr(updating, "hold", lambda names: held.append(set(names)))
+    update(asked(other, version(read(kept.first), propagate=False, patient_id=cx(other))), facility_code=FACILITY)
+    assert len(held) == 1
+    assert {patient, other, kept.first} <= held[0]
+
+
 def test_statuses(patient: str) -> None:
     kept = keep(patient)
     update(asked(patient, status(kept.first), status(kept.addendum)), facility_code=FACILITY)
@@ -176,6 +189,15 @@ def _cases(kept: Kept, patient: str) -> dict[str, tuple[MetadataUpdate, set[Reas
         "unknown end": (
             asked(patient, association(APND, kept.first, new_uuid_urn())),
             {Reason.UNRESOLVED_REFERENCE},
+        ),
+        "no snapshot": (
+            asked(patient, association(IS_SNAPSHOT_OF, kept.second, kept.first)),
+            {Reason.METADATA_UPDATE},
+        ),
+        "joined already": (asked(patient, association(APND, kept.second, kept.first)), {Reason.METADATA_UPDATE}),
+        "in the folder already": (
+            asked(patient, association(HAS_MEMBER, kept.folder, kept.first)),
+            {Reason.METADATA_UPDATE},
         ),
         "wrong ends": (asked(patient, association(APND, kept.folder, kept.first)), {Reason.METADATA_UPDATE}),
         "two at once": (
@@ -399,3 +421,17 @@ def test_what_a_submission_set_holds_it_holds_for_ever(patient: str) -> None:
     kept = keep(patient)
     (membership,) = models.Association.objects.filter(source_uuid=kept.set, target_uuid=kept.first)
     assert refused(asked(patient, status(membership.entry_uuid))) == {Reason.METADATA_UPDATE}
+
+
+def test_what_was_offline_before_is_marked(patient: str) -> None:
+    """The migration reads it in the fragments that are there."""
+    offline, online = (
+        entry(patient, entry_uuid=new_uuid_urn(), document_availability=each) for each in (OFFLINE, ONLINE)
+    )
+    register(submission(patient, offline, online, entry(patient)), facility_code=FACILITY)
+    assert set(models.DocumentEntry.objects.filter(offline=True)) == {
+        models.DocumentEntry.objects.get(entry_uuid=offline.entry_uuid)
+    }
+    models.DocumentEntry.objects.update(offline=False)
+    import_module("apps.xds.migrations.0006_offline_documents").mark(None, SimpleNamespace(connection=connection))
+    assert models.DocumentEntry.objects.get(offline=True).entry_uuid == offline.entry_uuid
