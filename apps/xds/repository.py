@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from apps.network.queries import facilities, facility
+from apps.network.queries import facilities, facility, home_community_id
 from apps.xds.models import ObjectType
 from apps.xds.rules import shows
 from apps.xds.shards import in_shards, marks, shards_of
@@ -52,6 +52,7 @@ _REMEMBERED = 4096
 
 _NOT_AVAILABLE = "No document with this unique id is available in this repository."
 _UNKNOWN_REPOSITORY = "The repository unique id is of no repository of this network."
+_OTHER_COMMUNITY = "HomeCommunityId is of another community than that of this repository; ask there, or leave it out."
 _ELSEWHERE = "The repository with this unique id is a member's own and answers for itself; send the request to it."
 _SILENT = "The storage of this document does not answer at the moment; ask again."
 _HARMFUL = "This document was held back by the scanner of this repository; its operator has been told."
@@ -243,6 +244,8 @@ def _rows_of(asked: Sequence[DocumentRequest]) -> dict[tuple[str, str], list[tup
 
 
 def _document(asked: DocumentRequest, rows: Mapping[tuple[str, str], list[tuple]], permit: Permit) -> RetrievedDocument:
+    if asked.home_community_id and asked.home_community_id != home_community_id():
+        raise ExchangeError(Reason.UNKNOWN_COMMUNITY, _OTHER_COMMUNITY, asked.document_unique_id)
     for row in rows.get(_key(asked), ()):
         locator, size, sha256 = row[_CONTENT]
         key_name, wrapped = row[_KEY]

@@ -18,6 +18,8 @@ APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
 DEPRECATED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated"
 STABLE = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
 ON_DEMAND = "urn:uuid:34268e47-fdf5-41a6-ba33-82133c465248"
+ONLINE = "urn:ihe:iti:2010:DocumentAvailability:Online"
+OFFLINE = "urn:ihe:iti:2010:DocumentAvailability:Offline"
 
 HAS_MEMBER = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
 RPLC = "urn:ihe:iti:2007:AssociationType:RPLC"

@@ -20,7 +20,8 @@ from tests.journeys.soap_region import HOSPITAL, Region, records
 ACTION = "urn:ihe:iti:2010:RegisterOnDemandDocumentEntry"
 
 
-def ask(region: Region, **changes: Any) -> None:
+def ask(region: Region, **changes: Any) -> str:
+    """Register one; the wsa:Action of the answer."""
     values: dict[str, Any] = {"object_type": ON_DEMAND, "hash": "", "size": None, "creation_time": ""}
     row = facility(HOSPITAL)
     assert row is not None
@@ -28,11 +29,13 @@ def ask(region: Region, **changes: Any) -> None:
     values |= {"source_patient_id": region.charts[HOSPITAL].xds_cx}
     each: DocumentEntry = entry(region.regional_id, **(values | changes))
     asked = on_demand.write_request(submission(region.regional_id, each))
-    on_demand.read_response(region.client("hospital", "registry").call(ACTION, asked))
+    answered = region.client("hospital", "registry").call(ACTION, asked)
+    on_demand.read_response(answered)
+    return answered.action
 
 
 def test_an_on_demand_entry_is_registered(region: Region) -> None:
-    ask(region)
+    assert ask(region) == "urn:ihe:iti:2010:RegisterOnDemandDocumentResponse", "ITI TF-2: 3.61.4.2.2"
     row = models.DocumentEntry.objects.get()
     assert (row.object_type, row.creation_time, row.content) == (ObjectType.ON_DEMAND, "", None)
     patient = region.regional_id

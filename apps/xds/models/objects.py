@@ -11,7 +11,7 @@ from apps.xds.models.contents import Content
 from apps.xds.models.shards import PatientRow
 from hie.wire.ebxml.packing import pack, unpack
 
-CODE_LENGTH = 160
+CODE_LENGTH = 514  # a code and a coding scheme of 256 characters each (rim.xsd: LongName), and ^^ between them
 
 
 class Status(models.IntegerChoices):
@@ -62,6 +62,7 @@ class DocumentEntry(RegistryRow):
 
     event_codes and confidentiality_codes repeat the side tables, one code a line, so that a permit is applied to a row
     without a second query; care_date is the day of care in Japan (of creation where the care has no time).
+    offline: documentAvailability is Offline, so that only consumers of metadata update are told of it.
     sources: of what the network itself makes from others' records, whose they are (``rules``); "" of all else.
     """
 
@@ -70,7 +71,7 @@ class DocumentEntry(RegistryRow):
     unique_id = models.CharField(_("unique ID"), max_length=128)
     repository_unique_id = models.CharField(_("repository"), max_length=64)
     object_type = models.SmallIntegerField(_("type of entry"), choices=ObjectType.choices, default=ObjectType.STABLE)
-    mime_type = models.CharField(_("MIME type"), max_length=128)
+    mime_type = models.CharField(_("MIME type"), max_length=256)
     title = models.CharField(_("title"), max_length=256, blank=True)
     hash = models.CharField(_("SHA-1"), max_length=40, blank=True)
     size = models.BigIntegerField(_("size in bytes"), null=True)
@@ -88,6 +89,7 @@ class DocumentEntry(RegistryRow):
     content = models.ForeignKey(
         Content, verbose_name=_("content"), null=True, blank=True, on_delete=models.PROTECT, related_name="entries"
     )
+    offline = models.BooleanField(_("offline"), default=False, db_default=False)
     sources = models.TextField(_("made from"), blank=True, default="", db_default="")
     fragment = FragmentField(_("ebRIM"))
 

@@ -14,7 +14,7 @@ class EntryValue(PatientRow):
     entry = models.ForeignKey(
         DocumentEntry, on_delete=models.CASCADE, db_index=False, db_constraint=False, related_name="+"
     )
-    value = models.CharField(max_length=256)
+    value = models.CharField(max_length=CODE_LENGTH)
 
     class Meta:
         abstract = True
@@ -48,6 +48,8 @@ class AuthorPerson(EntryValue):
 
 class ReferenceId(EntryValue):
     """referenceIdList, CXi as written; also found without a patient."""
+
+    value = models.CharField(max_length=256)
 
     class Meta:
         indexes = [

@@ -77,20 +77,35 @@ def moved(
 
 
 def leave(uuids: Collection[str], unique_ids: Collection[str]) -> None:
-    """Objects are gone. uuids: their entry UUIDs. unique_ids: of any kind; one that a document still bears stays."""
-    for part in _parts(uuids):
-        with connection.cursor() as cursor:
-            cursor.execute(f"DELETE FROM xds_mappedid WHERE name IN ({marks(part)})", part)  # noqa: S608
-    for part in _parts(unique_ids):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"DELETE FROM xds_mappedid WHERE name IN ({marks(part)}) AND NOT (kind = %s AND ("  # noqa: S608
-                "EXISTS (SELECT 1 FROM xds_documententry e"
-                " WHERE e.unique_id = xds_mappedid.name AND e.shard_key = xds_mappedid.shard_key)"
-                " OR EXISTS (SELECT 1 FROM xds_withdrawn w"
-                " WHERE w.unique_id = xds_mappedid.name AND w.shard_key = xds_mappedid.shard_key)))",
-                [*part, NameKind.DOCUMENT.value],
-            )
+    """Objects are gone. uuids: their entry UUIDs. unique_ids: of any kind.
+
+    What something still bears stays: the logicalID of other versions, which is the entry UUID of the first of them;
+    the unique id of a document, and that of another version of a folder.
+    """
+    for names, borne in ((uuids, _LOGICAL_IDS), (unique_ids, _UNIQUE_IDS)):
+        still = " OR ".join(f"(kind = {kind.value} AND EXISTS ({bearer}))" for kind, bearer in borne)
+        for part in _parts(names):
+            with connection.cursor() as cursor:
+                cursor.execute(f"DELETE FROM xds_mappedid WHERE name IN ({marks(part)}) AND NOT ({still})", part)  # noqa: S608
+
+
+def _bearer(table: str, column: str, condition: str = "") -> str:
+    return (
+        f"SELECT 1 FROM {table} b WHERE b.{column} = xds_mappedid.name"  # noqa: S608
+        f" AND b.shard_key = xds_mappedid.shard_key{condition}"
+    )
+
+
+# Kind of a name -> what may still bear it.
+_LOGICAL_IDS = tuple(
+    (NameKind.LOGICAL_ID, _bearer(table, "logical_id", " AND b.logical_id <> b.entry_uuid"))
+    for table in ("xds_documententry", "xds_folder")
+)
+_UNIQUE_IDS = (
+    (NameKind.DOCUMENT, _bearer("xds_documententry", "unique_id")),
+    (NameKind.DOCUMENT, _bearer("xds_withdrawn", "unique_id")),
+    (NameKind.FOLDER, _bearer("xds_folder", "unique_id", " AND b.version = xds_mappedid.place")),
+)
 
 
 def _ends(objects: Sequence[tuple[RegistryObject, int]]) -> list[MapRow]:

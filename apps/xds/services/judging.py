@@ -137,10 +137,11 @@ def duplicates(
 
 
 def _other_bytes(entry: DocumentEntry, same_id: list[Registered]) -> list[Finding]:
+    """XDSDuplicateUniqueIdInRegistry is no error of a DocumentEntry (ITI TF-3 table 4.2.4.1-2)."""
     sentence = f"uniqueId {entry.unique_id} is registered already with another"
     location = f"{entry.entry_uuid}: uniqueId"
     if any(each.kind != "DocumentEntry" for each in same_id):
-        return [Finding(Reason.DUPLICATE_ID_IN_REGISTRY, f"{sentence} kind of object; use a new one.", location)]
+        return [Finding(Reason.METADATA, f"{sentence} kind of object; use a new one.", location)]
     if any(each.hash != entry.hash.lower() for each in same_id):
         return [Finding(Reason.NON_IDENTICAL_HASH, f"{sentence} hash; a changed document needs a new one.", location)]
     if any(each.size != entry.size for each in same_id):

@@ -105,10 +105,11 @@ def _scanned(submission: Submission) -> list[Finding]:
     if not settings.DOCUMENT_SCANNER:
         return []
     clean: Callable[[Path], bool] = import_string(settings.DOCUMENT_SCANNER)
-    detail = "The document was refused by the scanner of this repository for harmful content."
+    unique_ids = {each.entry_uuid: each.unique_id for each in submission.document_entries}
+    said = "was refused by the scanner of this repository for harmful content."
     return [
-        Finding(Reason.INVALID_DOCUMENT_CONTENT, detail, entry_uuid)
-        for entry_uuid, content in submission.contents.items()
+        Finding(Reason.INVALID_DOCUMENT_CONTENT, f"The document {unique_ids.get(name, name)} {said}", name)
+        for name, content in submission.contents.items()
         if not clean(content.path)
     ]
 

@@ -23,7 +23,6 @@ from hie.values.documents import (
     XFRM_RPLC,
     Association,
     DocumentEntry,
-    Folder,
     RegistryObject,
     Submission,
 )
@@ -177,8 +176,32 @@ def _membership_findings(
         if uuid not in own and uuid not in known:
             slot = end.replace("_o", "O")
             yield _unresolved(each, slot, "names no object of this submission or of the registry.")
-    if not isinstance(own.get(each.source_object), Folder) and _kind(known, each.source_object) != "Folder":
-        return
+    source, target = (_kind_of(uuid, own, known) for uuid in (each.source_object, each.target_object))
+    if source == "Folder":
+        yield from _folder_findings(each, known, patient_id)
+    elif each.source_object in known:
+        sentence = f"sourceObject of a HasMember is a {source} of the registry; only a Folder there gets new members."
+        yield Finding(Reason.METADATA, sentence, f"{each.entry_uuid}: sourceObject")
+    else:
+        yield from _reference_findings(each, known)
+    if target and source in _MEMBERS and target not in _MEMBERS[source]:
+        sentence = f"A {source} cannot have a {target} as its member."
+        yield Finding(Reason.METADATA, sentence, f"{each.entry_uuid}: targetObject")
+
+
+# What may be a member of what (ITI TF-3: 4.2.2.1).
+_MEMBERS = {
+    "SubmissionSet": frozenset({"DocumentEntry", "Folder", "Association"}),
+    "Folder": frozenset({"DocumentEntry"}),
+}
+
+
+def _kind_of(entry_uuid: str, own: Mapping[str, RegistryObject], known: Mapping[str, Known]) -> str:
+    return type(own[entry_uuid]).__name__ if entry_uuid in own else _kind(known, entry_uuid)
+
+
+def _folder_findings(each: Association, known: Mapping[str, Known], patient_id: str) -> Iterator[Finding]:
+    """Folder and document are of one patient, and both approved (ITI TF-2: 3.42.4.1.3.4)."""
     for registered in (known.get(each.source_object), known.get(each.target_object)):
         if registered is None:
             continue
@@ -186,6 +209,19 @@ def _membership_findings(
         if registered.status == Status.DEPRECATED:
             sentence = f"The {registered.kind} is deprecated; folder and document both have to be approved."
             yield Finding(Reason.DEPRECATED_DOCUMENT, sentence, each.entry_uuid)
+
+
+def _reference_findings(each: Association, known: Mapping[str, Known]) -> Iterator[Finding]:
+    """A document that a submission set holds by reference says so, and is approved (ITI TF-3: 4.2.2, 4.2.2.1.1)."""
+    registered = known.get(each.target_object)
+    if registered is None or registered.kind != "DocumentEntry":
+        return
+    if not each.submission_set_status:
+        sentence = "SubmissionSetStatus is missing between SubmissionSet and DocumentEntry; it has to be Reference."
+        yield Finding(Reason.METADATA, sentence, f"{each.entry_uuid}: SubmissionSetStatus")
+    if registered.status == Status.DEPRECATED:
+        sentence = "targetObject is deprecated, so that nothing new may refer to it; name the version that replaced it."
+        yield Finding(Reason.DEPRECATED_DOCUMENT, sentence, f"{each.entry_uuid}: targetObject")
 
 
 def _relationship_findings(
@@ -255,8 +291,8 @@ def _dependents(entry_uuids: list[str], shards: list[int]) -> list[Known]:
         f" e.id, e.fragment FROM xds_association a{_SOURCES}"
         " JOIN xds_documententry e ON e.shard_key = m.shard_key AND e.entry_uuid = m.name"
         f" WHERE {where} AND a.target_uuid IN ({marks(entry_uuids)}) AND a.association_type IN (%s, %s)"
-        " AND e.status = %s",
-        [*shards, *entry_uuids, *sorted(DEPENDENT), Status.APPROVED.value],
+        " AND a.status = %s AND e.status = %s",
+        [*shards, *entry_uuids, *sorted(DEPENDENT), Status.APPROVED.value, Status.APPROVED.value],
     )
     return _read(rows)
 

@@ -74,10 +74,12 @@ def remove_objects(removal: RemoveObjects, *, facility_code: str) -> RegistryRes
     if len(removal.object_ids) > settings.MAX_RESULTS:
         detail = f"One request may name at most {settings.MAX_RESULTS} objects; send several."
         raise ExchangeError(Reason.TOO_LARGE, detail)
-    hold(removal.object_ids)
+    patients = patients_of_objects(removal)
+    hold([*removal.object_ids, *patients])
     shards = shards_of(removal.object_ids)
     known = known_uuids(removal.object_ids, shards)
-    hold(dict.fromkeys(each.patient_id for each in known.values()))
+    if not {each.patient_id for each in known.values()} <= set(patients):
+        raise ExchangeError(Reason.BUSY, _GIVEN_AWAY)
     findings = [*removal.findings, *_findings(removal, known, shards, facility_code)]
     if findings:
         raise ExchangeError.of(findings)
@@ -85,6 +87,9 @@ def remove_objects(removal: RemoveObjects, *, facility_code: str) -> RegistryRes
         withdraw_snapshots(patient_id, known)
     _take_out(known)
     return RegistryResult()
+
+
+_GIVEN_AWAY = "An object was given to another patient meanwhile; nothing was removed. Send the request again."
 
 
 def _take_out(known: Mapping[str, Known]) -> None:
@@ -204,7 +209,7 @@ def remove_documents(removal: RemoveDocuments, *, facility_code: str) -> Removal
     """Remove the documents named (ITI-86), each for itself: those that went, and a finding for each other."""
     removed: list[DocumentRequest] = []
     findings: list[Finding] = []
-    for each in removal.documents:
+    for each in dict.fromkeys(removal.documents):
         try:
             _remove_document(each, facility_code)
             removed.append(each)
@@ -224,13 +229,13 @@ def _remove_document(asked: DocumentRequest, facility_code: str) -> None:
     }
     entries = models.DocumentEntry.objects.filter(**named, facility_code=facility_code)
     if entries.exists():
-        detail = "The registry still describes the document; remove its metadata first (ITI-62)."
+        detail = f"The registry still describes the document {unique_id}; remove its metadata first (ITI-62)."
         raise ExchangeError(Reason.DOCUMENT_NOT_REMOVED, detail, unique_id)
     rows = list(models.Withdrawn.objects.filter(**named, facility_code=facility_code).select_related("content"))
     if not rows:
         raise not_here(asked)
     if any(row.content.locator.partition(":")[0] not in stores.FORMS for row in rows):
-        detail = "The document lies in the storage of its hospital; it is removed there."
+        detail = f"The document {unique_id} lies in the storage of its hospital; it is removed there."
         raise ExchangeError(Reason.DOCUMENT_NOT_REMOVED, detail, unique_id)
     for row in rows:
         row.delete()

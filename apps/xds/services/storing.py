@@ -23,6 +23,7 @@ from hie.values.codes import Code
 from hie.values.documents import (
     APPROVED,
     DEPRECATED,
+    OFFLINE,
     ON_DEMAND,
     Association,
     Author,
@@ -255,6 +256,7 @@ def _entry_columns(entry: DocumentEntry, contents: Mapping[str, int]) -> dict[st
         "service_start_time": _padded(entry.service_start_time),
         "service_stop_time": _padded(entry.service_stop_time),
         "care_date": day_of_care(entry),
+        "offline": entry.document_availability == OFFLINE,
         "content_id": contents.get(entry.entry_uuid),
     }
 

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from apps.xds import models
-from apps.xds.models import Status, shard_key_of
+from apps.xds.models import ObjectType, Status, shard_key_of
 from apps.xds.services import code_sets
 from apps.xds.services.judging import (
     UNKNOWN_PATIENT,
@@ -41,6 +41,7 @@ from hie.values.documents import (
     APPROVED,
     DEPRECATED,
     HAS_MEMBER,
+    IS_SNAPSHOT_OF,
     Association,
     DocumentEntry,
     Folder,
@@ -57,7 +58,8 @@ from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier, is_uuid_urn, new_uuid_urn
 from hie.values.times import write_dtm
 from hie.wire.ebxml.fragments import read_fragment
-from hie.wire.ebxml.update_rules import ANNOTATIONS, unmodifiable
+from hie.wire.ebxml.update_rules import unmodifiable
+from hie.wire.ebxml.validation import UPDATE_SLOTS
 
 _STATUSES = {APPROVED: Status.APPROVED, DEPRECATED: Status.DEPRECATED}
 _TABLES: dict[str, Any] = {
@@ -78,7 +80,7 @@ def update(update: MetadataUpdate, *, facility_code: str) -> RegistryResult:
         detail = "An update holds exactly one SubmissionSet."
         raise ExchangeError.of(errors_of(update.findings) or [Finding(Reason.METADATA_UPDATE, detail)])
     digest = digest_of(submission, facility_code)
-    hold(_names(update))
+    hold([*_names(update), *_owners(update)])
     registered = registered_ids(submission)
     if sent_before(submission, registered, digest):
         return RegistryResult(warnings_of(list(update.findings)))
@@ -103,6 +105,16 @@ def _names(update: MetadataUpdate) -> list[str]:
     logical = [each.updated.logical_id for each in update.operations if isinstance(each, NewVersion)]
     patients = [Identifier.from_cx(each.patient_id).value for each in submission.submission_sets]
     return [*ends, *logical, *patients, *(each.unique_id for each in submission.submission_sets)]
+
+
+def _owners(update: MetadataUpdate) -> list[str]:
+    """The patients whose objects get new versions; one may come from a patient other than that of the update."""
+    logical = [each.updated.logical_id for each in update.operations if isinstance(each, NewVersion)]
+    if not logical:
+        return []
+    versions = {"logical_id__in": logical, "shard_key__in": shards_of(logical)}
+    entries = models.DocumentEntry.objects.filter(**versions).values_list("patient_id", flat=True)
+    return list(entries.union(models.Folder.objects.filter(**versions).values_list("patient_id", flat=True)))
 
 
 def _lying(update: MetadataUpdate) -> dict[str, set[int]]:
@@ -167,12 +179,13 @@ class _Work:
                 self._add_version(operation, final, placed, contents, moment)
             elif isinstance(operation, NewAssociation):
                 self._add_association(operation, final, placed, touched)
+        self._propagate(final, placed, touched)
         patients = {each.entry_uuid: patient for each, patient in self.stored}
         objects = [each for each, _ in self.stored]
         store(objects, self.facility_code, lambda each: patients[each.entry_uuid], contents, digest)
         for operation in self.update.operations:
-            if isinstance(operation, NewStatus):
-                self._change_status(final.get(operation.target, operation.target), operation.new_status)
+            if isinstance(operation, NewStatus) and self._versions_named(operation.target) == []:
+                self._change_status(operation.target, operation.new_status)
         touch_folders(touched, moment)
 
     def _community(self) -> Iterator[Finding]:
@@ -226,9 +239,12 @@ class _Work:
 
     def _judge_status(self, operation: NewStatus) -> Iterator[Finding]:
         location = f"{operation.asked_by.entry_uuid}: targetObject"
-        if any(each.entry_uuid == operation.target for each in objects_of(self.submission)):
-            detail = "targetObject is new in this message, and Approved; ask for its status later."
+        versions = self._versions_named(operation.target)
+        if any(len(self._statuses_of(each)) > 1 for each in versions):
+            detail = "Two new statuses are asked for one object, once by its new version; ask for one."
             yield Finding(Reason.METADATA_UPDATE, detail, location)
+        if any(each.entry_uuid == operation.target for each in objects_of(self.submission)):
+            yield from self._judge_status_of_new(operation, versions)
             return
         target = self.known.get(operation.target)
         if target is None:
@@ -241,12 +257,43 @@ class _Work:
         yield from self._owned(target.facility_code, location)
         yield from self._of_patient(target, location)
         if operation.original_status and _STATUSES[operation.original_status] != target.status:
-            detail = "OriginalStatus is not the status that the object has; read it again."
-            place = f"{operation.asked_by.entry_uuid}: OriginalStatus"
-            yield Finding(Reason.METADATA_UPDATE, detail, place)
+            yield self._other_status(operation)
+        if target.kind == "Association" and _is_of_set(target):
+            detail = "What a SubmissionSet holds, it holds for ever: the status of this association does not change."
+            yield Finding(Reason.METADATA_UPDATE, detail, location)
         if target.kind != "Association" and not self._is_latest(target):
             detail = "targetObject is not the latest version of its object, whose status alone can be updated."
             yield Finding(Reason.METADATA_UPDATE, detail, location)
+
+    def _judge_status_of_new(self, operation: NewStatus, versions: list[NewVersion]) -> Iterator[Finding]:
+        """A new version may be given its status by the request that brings it (3.57.4.1.3.1); it begins as Approved."""
+        if not versions:
+            detail = "targetObject is new in this message, and Approved; ask for its status later."
+            yield Finding(Reason.METADATA_UPDATE, detail, f"{operation.asked_by.entry_uuid}: targetObject")
+        elif operation.original_status == DEPRECATED:
+            yield self._other_status(operation)
+
+    def _other_status(self, operation: NewStatus) -> Finding:
+        detail = "OriginalStatus is not the status that the object has; read it again."
+        return Finding(Reason.METADATA_UPDATE, detail, f"{operation.asked_by.entry_uuid}: OriginalStatus")
+
+    def _versions_named(self, target: str) -> list[NewVersion]:
+        """The new versions of this update that a status is asked for: by their own id, or by the version before."""
+        return [
+            each
+            for each in self.update.operations
+            if isinstance(each, NewVersion) and target in (each.updated.entry_uuid, self._before(each))
+        ]
+
+    def _before(self, operation: NewVersion) -> str:
+        """The entry UUID of the version that a new one follows, "" where there is none."""
+        latest = self._latest(operation.updated)
+        return latest.row.entry_uuid if latest else ""
+
+    def _statuses_of(self, operation: NewVersion) -> list[NewStatus]:
+        """What this update asks of the status of a new version."""
+        named = (operation.updated.entry_uuid, self._before(operation))
+        return [each for each in self.update.operations if isinstance(each, NewStatus) and each.target in named]
 
     def _judge_association(self, operation: NewAssociation) -> Iterator[Finding]:
         submitted = operation.submitted
@@ -277,6 +324,13 @@ class _Work:
             fits = source.kind == target.kind == "DocumentEntry"
         if not fits:
             detail = "HasMember joins a Folder to a DocumentEntry here, every other type two DocumentEntries."
+            yield Finding(Reason.METADATA_UPDATE, detail, location)
+        types = (source.object_type, target.object_type)
+        if submitted.association_type == IS_SNAPSHOT_OF and types != (ObjectType.STABLE, ObjectType.ON_DEMAND):
+            detail = "IsSnapshotOf joins a stable DocumentEntry (sourceObject) to an on-demand one (targetObject)."
+            yield Finding(Reason.METADATA_UPDATE, detail, location)
+        if fits and _are_joined(submitted):
+            detail = "An approved association of this type joins the two objects already."
             yield Finding(Reason.METADATA_UPDATE, detail, location)
         yield from self._owned(source.facility_code, location)
         if submitted.association_type in REPLACING:
@@ -331,8 +385,10 @@ class _Work:
     ) -> None:
         latest = self.latest[operation.updated.logical_id]
         entry_uuid = final[operation.updated.entry_uuid]
+        asked = [each.new_status for each in self._statuses_of(operation)]
         version: Any = replace(
-            approved(operation.updated),
+            operation.updated,
+            availability_status=asked[0] if asked else APPROVED,
             entry_uuid=entry_uuid,
             version=latest.row.version + 1,
             patient_id=self._cx(self.patient_id),
@@ -347,28 +403,43 @@ class _Work:
             entry_uuid=final[operation.member.entry_uuid],
             source_object=submission_set.entry_uuid,
             target_object=entry_uuid,
-            extra_slots=tuple(slot for slot in operation.member.extra_slots if slot[0] not in ANNOTATIONS),
+            extra_slots=tuple(slot for slot in operation.member.extra_slots if slot[0] not in UPDATE_SLOTS),
         )
         self._keep(member, self.patient_id)
-        if operation.propagate:
-            self._propagate(latest.row.entry_uuid, entry_uuid, submission_set)
         set_status(type(latest.row), latest.row.pk, bytes(latest.row.fragment), DEPRECATED)
         if isinstance(version, DocumentEntry):
             withdraw_snapshots(latest.row.patient_id, [latest.row.entry_uuid])
 
-    def _propagate(self, before: str, after: str, submission_set: SubmissionSet) -> None:
-        """What joined the version before to others joins the new one too; these associations are members as well."""
-        for row in _joined(before):
+    def _propagate(self, final: dict[str, str], submission_set: SubmissionSet, touched: set[str]) -> None:
+        """What joined the versions before to others joins the new ones too; these associations are members as well.
+
+        An association of two objects that both get a new version joins the two new ones. A place in a folder is kept
+        between approved objects alone (ITI TF-2: 3.42.4.1.3.4); the folder has changed then (3.42.4.1.3.6).
+        """
+        after = {
+            self._before(each): final[each.updated.entry_uuid]
+            for each in self.update.operations
+            if isinstance(each, NewVersion) and each.propagate
+        }
+        rows = {row.entry_uuid: row for before in after for row in _joined(before)}
+        others = {end for row in rows.values() for end in (row.source_uuid, row.target_uuid)} - set(after)
+        deprecated = {each.entry_uuid for each in known_uuids(others).values() if each.status == Status.DEPRECATED}
+        for row in rows.values():
+            in_folder = row.association_type == HAS_MEMBER
+            if in_folder and deprecated & {row.source_uuid, row.target_uuid}:
+                continue
             joined = read_fragment(bytes(row.fragment))
             assert isinstance(joined, Association)
             copy = replace(
                 joined,
                 entry_uuid=new_uuid_urn(),
-                source_object=after if row.source_uuid == before else row.source_uuid,
-                target_object=after if row.target_uuid == before else row.target_uuid,
+                source_object=after.get(row.source_uuid, row.source_uuid),
+                target_object=after.get(row.target_uuid, row.target_uuid),
             )
             self._keep(copy, self.patient_id)
             self._keep(self._member(submission_set, copy), self.patient_id)
+            if in_folder and row.source_uuid not in after:
+                touched.add(row.source_uuid)
 
     def _add_association(
         self, operation: NewAssociation, final: dict[str, str], submission_set: SubmissionSet, touched: set[str]
@@ -387,6 +458,23 @@ class _Work:
     def _change_status(self, entry_uuid: str, status: str) -> None:
         known = self.known[entry_uuid]
         set_status(_TABLES[known.kind], known.key, bytes(known.fragment), status)
+
+
+def _are_joined(submitted: Association) -> bool:
+    """Whether an approved association of the same type has the same ends."""
+    ends = {"source_uuid": submitted.source_object, "target_uuid": submitted.target_object}
+    alike = models.Association.objects.filter(**ends, shard_key__in=shards_of(ends.values()))
+    return alike.filter(association_type=submitted.association_type, status=Status.APPROVED).exists()
+
+
+def _is_of_set(association: Known) -> bool:
+    """Whether it is a membership in a SubmissionSet."""
+    value = read_fragment(bytes(association.fragment))
+    assert isinstance(value, Association)
+    if value.association_type != HAS_MEMBER:
+        return False
+    source = known_uuids([value.source_object]).get(value.source_object)
+    return source is not None and source.kind == "SubmissionSet"
 
 
 def _joined(entry_uuid: str) -> Any:

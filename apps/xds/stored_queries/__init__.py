@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from apps.network.queries import home_community_id
 from apps.xds.stored_queries import finding, getting
 from apps.xds.stored_queries.everything import get_all
 from apps.xds.stored_queries.finding import selected
@@ -100,10 +101,13 @@ def answer(query: StoredQuery, permit: Permit) -> QueryResult:
     """The answer to ITI-18 and ITI-51 as far as the permit goes.
 
     permit.subjects: the patient of the query (of ITI-51 the patients), or those of ``patients_of``, in their order.
-    Raises ExchangeError with everything that is wrong with the query; TOO_MANY_RESULTS above settings.MAX_RESULTS.
+    Raises ExchangeError with everything that is wrong with the query, UNKNOWN_COMMUNITY where it is asked of another
+    community (ITI TF-3 table 4.2.4.1-2), TOO_MANY_RESULTS above settings.MAX_RESULTS.
     """
     if query.findings:
         raise ExchangeError.of(query.findings)
+    if query.home and query.home != home_community_id():
+        raise ExchangeError(Reason.UNKNOWN_COMMUNITY, _OTHER_COMMUNITY, query.home)
     executed = _EXECUTED.get(query.query_id)
     if executed is None:
         raise ExchangeError(Reason.UNKNOWN_QUERY, _not_executed(), "AdhocQuery/@id")
@@ -135,6 +139,9 @@ def patients_of(query: StoredQuery) -> tuple[str, ...]:
     if executed.of is not None:
         return finding.patients_meeting(query, executed.of)
     return getting.patients_of(query, around=executed.around)
+
+
+_OTHER_COMMUNITY = "AdhocQuery/@home is of another community than that of this registry; ask there, or leave it out."
 
 
 def _not_executed() -> str:

@@ -10,15 +10,13 @@ from apps.xds.stored_queries.selection import (
     ENTRIES,
     FOLDERS,
     SETS,
-    STATUSES,
     TARGETS,
     Table,
     add_level,
     add_status,
+    associations_asked,
     each_row,
-    numbers,
     of_patient,
-    one_of,
     restrict,
 )
 from apps.xds.stored_queries.showing import DISCLOSURE, Asked, Row, entries, result, shown
@@ -40,7 +38,7 @@ def get_all(asked: Asked) -> QueryResult:
     patient_id = permit.subjects[0]
     condition = add_status(of_patient("e", patient_id), query, ENTRIES)
     documents = entries(asked, add_level(restrict(condition, query, ENTRIES), query, ENTRIES))
-    associations = _associations(asked, patient_id)
+    associations, asked_for = _associations(asked, patient_id)
     visible, withheld = _sides(patient_id, permit)
     sets, folders = _packages(asked, SETS, patient_id), _packages(asked, FOLDERS, patient_id)
     members = _members(associations, visible, withheld)
@@ -48,7 +46,8 @@ def get_all(asked: Asked) -> QueryResult:
     hidden = withheld | {row.entry_uuid for row in (*sets, *folders)}
     hidden -= {row.entry_uuid for row in (*shown_sets, *shown_folders)}
     objects = [*shown_sets, *documents, *shown_folders]
-    return result(asked, objects + _touching(associations, {row.entry_uuid for row in objects}, hidden))
+    touching = _touching(associations, {row.entry_uuid for row in objects}, hidden)
+    return result(asked, objects + [row for row in touching if row.entry_uuid in asked_for])
 
 
 def _packages(asked: Asked, table: Table, patient_id: str) -> list[Row]:
@@ -63,26 +62,26 @@ def _packages(asked: Asked, table: Table, patient_id: str) -> list[Row]:
         return [Row(*row) for row in cursor.fetchall()]
 
 
-def _associations(asked: Asked, patient_id: str) -> list[Row]:
-    """Associations of the patient's submissions, and those of another patient's that hold one of their documents."""
-    query = asked.query
+def _associations(asked: Asked, patient_id: str) -> tuple[list[Row], set[str]]:
+    """Associations of the patient's submissions, and those of another patient's that hold one of their documents.
+
+    And the entry UUIDs of those whose status is asked for: what a package holds or held is known from all of them.
+    """
     columns = (
         f"{asked.answered('a')}, a.entry_uuid, a.patient_id, a.facility_code, a.source_uuid, a.target_uuid,"
-        " a.association_type"
+        " a.association_type, a.status"
     )
     own, entry = of_patient("a", patient_id), of_patient("e", patient_id)
-    if "$XDSAssociationStatus" in query.parameters:
-        for side in (own, entry):
-            side.add(*one_of("a.status", numbers(query, "$XDSAssociationStatus", STATUSES)))
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {columns}, a.id FROM xds_association a WHERE {own.sql}"  # noqa: S608
             f" UNION ALL SELECT {columns}, a.id FROM xds_documententry e{_TOUCHED}"
-            f" WHERE {entry.sql} AND a.patient_id <> e.patient_id ORDER BY 8",
+            f" WHERE {entry.sql} AND a.patient_id <> e.patient_id ORDER BY 9",
             [*own.parameters, *entry.parameters],
         )
-        found = {row[1]: Row(*row[:7]) for row in cursor.fetchall()}
-        return list(found.values())
+        found = {row[1]: row for row in cursor.fetchall()}
+    statuses = associations_asked(asked.query)
+    return [Row(*row[:7]) for row in found.values()], {uuid for uuid, row in found.items() if row[7] in statuses}
 
 
 def _sides(patient_id: str, permit: Permit) -> tuple[set[str], set[str]]:

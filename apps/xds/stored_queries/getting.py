@@ -7,20 +7,18 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import connection
 
-from apps.xds.models import Status
 from apps.xds.shards import in_shards, marks, shards_of, shards_of_patients
 from apps.xds.stored_queries.finding import selected
 from apps.xds.stored_queries.selection import (
     ENTRIES,
     FOLDERS,
     SETS,
-    STATUSES,
     TARGETS,
     Condition,
     Table,
     add_level,
+    associations_asked,
     named,
-    numbers,
     one_of,
     restrict,
     values_of,
@@ -29,7 +27,6 @@ from apps.xds.stored_queries.showing import Asked, Row, associations, entries, o
 from hie.values.documents import HAS_MEMBER, QueryResult, StoredQuery
 
 _COLUMNS = (("EntryUUID", "entry_uuid"), ("UniqueId", "unique_id"), ("LogicalID", "logical_id"))
-_ASSOCIATION_STATUS = "$XDSAssociationStatus"
 # Associations are ends too: a submission set holds the membership of a document in a folder.
 _OF_ANY_KIND = (ENTRIES.name, SETS.name, FOLDERS.name, "xds_association")
 
@@ -177,23 +174,22 @@ def _touching(asked: Asked, uuids: list[str]) -> list[Row]:
 
 
 def _of_status(query: StoredQuery, condition: Condition) -> Condition:
-    """Approved associations, where the query does not ask for others."""
-    wanted = [Status.APPROVED.value]
-    if _ASSOCIATION_STATUS in query.parameters:
-        wanted = numbers(query, _ASSOCIATION_STATUS, STATUSES)
-    return condition.add(*one_of("a.status", wanted))
+    return condition.add(*one_of("a.status", associations_asked(query)))
 
 
 def _memberships(asked: Asked, end: str, uuids: list[str]) -> list[Row]:
     if not uuids:
         return []
     condition = Condition().add(*named("a", end, uuids, asked.permit)).add("a.association_type = %s", [HAS_MEMBER])
-    return associations(asked, condition)
+    return associations(asked, _of_status(asked.query, condition))
 
 
 def _associations_named(asked: Asked, uuids: Iterable[str]) -> list[Row]:
     listed = sorted(uuids)
-    return associations(asked, Condition().add(*named("a", "entry_uuid", listed, asked.permit))) if listed else []
+    if not listed:
+        return []
+    condition = Condition().add(*named("a", "entry_uuid", listed, asked.permit))
+    return associations(asked, _of_status(asked.query, condition))
 
 
 def _between(rows: Iterable[Row], answered: set[str]) -> list[Row]:

@@ -21,7 +21,7 @@ from hie.values.documents import APPROVED, DEPRECATED, ON_DEMAND, STABLE, Stored
 from hie.values.errors import ExchangeError, Reason
 from hie.values.times import pad_dtm
 from hie.wire.ebxml.attributes import Kind
-from hie.wire.ebxml.queries import PARAMETERS
+from hie.wire.ebxml.queries import PARAMETERS, QUERIES
 
 STATUSES = {APPROVED: Status.APPROVED, DEPRECATED: Status.DEPRECATED}
 OBJECT_TYPES = {STABLE: ObjectType.STABLE, ON_DEMAND: ObjectType.ON_DEMAND}
@@ -189,19 +189,45 @@ def add_status(condition: Condition, query: StoredQuery, table: Table) -> Condit
     return condition
 
 
-def add_level(condition: Condition, query: StoredQuery, table: Table) -> Condition:
-    """At $MetadataLevel 1, which is the default, of each entry and folder the latest version (3.18.4.1.2.3.5.1.1).
+def at_level_2(query: StoredQuery) -> bool:
+    """Whether a query asks for what only a consumer of metadata update knows (3.18.4.1.2.3.5.1.1)."""
+    return values_of(query, "$MetadataLevel") == ["2"]
 
-    An approved one is the latest; another is unless a later one is there, of whatever patient.
+
+def add_level(condition: Condition, query: StoredQuery, table: Table) -> Condition:
+    """What $MetadataLevel 1, which is the default, leaves out (XDS Metadata Update: 3.18.4.1.2.3.5.1.1).
+
+    That is: entries and folders of which there is a later version, entries whose document is offline, and folders that
+    are deprecated. An approved entry is the latest; another is unless a later one is there, of whatever patient.
     """
-    if table.prefix == SETS.prefix or values_of(query, "$MetadataLevel") == ["2"]:
+    if table.prefix == SETS.prefix or at_level_2(query):
         return condition
+    if table.prefix == FOLDERS.prefix:
+        return condition.add(f"{table.alias}.status = %s", [Status.APPROVED.value])
+    condition.add(f"NOT {table.alias}.offline", [])
     status = f"{table.prefix}Status"
     if status in query.parameters and numbers(query, status, STATUSES) == [Status.APPROVED.value]:
         return condition
     alias = table.alias
     later = f"SELECT 1 FROM {table.whole} n WHERE n.logical_id = {alias}.logical_id AND n.version > {alias}.version"  # noqa: S608
     return condition.add(f"({alias}.status = {Status.APPROVED.value} OR NOT EXISTS ({later}))", [])
+
+
+def associations_asked(query: StoredQuery) -> list[int]:
+    """The statuses of the associations that a query asks for, as the numbers of their column; -1 where none can be.
+
+    Approved ones, where it does not say; at $MetadataLevel 1 others are never answered. A query of level 2 that has no
+    parameter to say it by is about all of them.
+    """
+    name = "$XDSAssociationStatus"
+    approved = Status.APPROVED.value
+    if name in query.parameters:
+        wanted = numbers(query, name, STATUSES)
+    elif at_level_2(query) and name not in QUERIES[query.query_id].names:
+        wanted = [each.value for each in Status]
+    else:
+        wanted = [approved]
+    return wanted if at_level_2(query) else [each for each in wanted if each == approved] or [-1]
 
 
 def restrict(condition: Condition, query: StoredQuery, table: Table, *, types: bool = True) -> Condition:

@@ -22,7 +22,7 @@ ITI_61 = Transaction(
     door=Soap(
         "registry",
         "urn:ihe:iti:2010:RegisterOnDemandDocumentEntry",
-        "urn:ihe:iti:2010:RegisterOnDemandDocumentEntryResponse",
+        "urn:ihe:iti:2010:RegisterOnDemandDocumentResponse",
     ),
     codec=on_demand,
     subject=subjects_of,

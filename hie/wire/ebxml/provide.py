@@ -13,6 +13,7 @@ from hie.wire.ebxml.names import XDSB
 from hie.wire.ebxml.registry_response import (
     Answering,
     read_registry_response,
+    with_patient_ids,
     write_registry_response,
 )
 from hie.wire.ebxml.submission import SUBMIT_OBJECTS_REQUEST, read_submission, write_submission
@@ -47,7 +48,8 @@ def write_response(message: SoapMessage, result: RegistryResult) -> SoapBody:
 
 def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
     """Failure, with one RegistryError for each finding, under the names of a repository. Nothing was stored."""
-    return SoapBody((write_registry_response(error.findings, Answering.PROVISION),))
+    findings = with_patient_ids(error.findings, message.body)
+    return SoapBody((write_registry_response(findings, Answering.PROVISION),))
 
 
 def write_request(submission: Submission) -> SoapBody:

@@ -158,7 +158,14 @@ _ALL = (
         frozenset(_CONTENTS),
         one_of=_ids(_FOLDER),
     ),
-    Query("urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578", "GetFoldersForDocument", (), one_of=_ids(_ENTRY)),
+    Query(
+        "urn:uuid:10cae35a-c7f9-4cf5-b61e-fc3278ffb578",
+        "GetFoldersForDocument",
+        (),
+        ("$XDSAssociationStatus",),
+        frozenset(("$XDSAssociationStatus",)),
+        one_of=_ids(_ENTRY),
+    ),
     Query(
         "urn:uuid:d90e5407-b356-4d91-a89f-873917b4b0e6",
         "GetRelatedDocuments",

@@ -7,6 +7,7 @@ from hie.values.errors import ExchangeError
 from hie.wire.ebxml.registry_response import (
     Answering,
     read_registry_response,
+    with_patient_ids,
     write_registry_response,
 )
 from hie.wire.ebxml.submission import read_submission, write_submission
@@ -28,7 +29,8 @@ def write_response(message: SoapMessage, result: RegistryResult) -> SoapBody:
 
 def write_error(message: SoapMessage, error: ExchangeError) -> SoapBody:
     """Failure, with one RegistryError for each finding. Nothing was registered."""
-    return SoapBody((write_registry_response(error.findings, Answering.REGISTRATION),))
+    findings = with_patient_ids(error.findings, message.body)
+    return SoapBody((write_registry_response(findings, Answering.REGISTRATION),))
 
 
 def write_request(submission: Submission) -> SoapBody:

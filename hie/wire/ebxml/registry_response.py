@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from enum import Enum
 
 from lxml import etree
 
 from hie.values.documents import RegistryResult
 from hie.values.errors import ExchangeError, Finding, Reason
-from hie.wire.ebxml.names import ERROR, FAILURE, PARTIAL_SUCCESS, RS, SUCCESS, WARNING
+from hie.wire.ebxml.attributes import MODELS, SUBMISSION_SET
+from hie.wire.ebxml.names import ERROR, FAILURE, PARTIAL_SUCCESS, RS, SUCCESS, WARNING, rim
+from hie.wire.ebxml.reading import uuid_of
 from hie.wire.xml import escape
 
 _ERROR_LIST, _ERROR = f"{{{RS}}}RegistryErrorList", f"{{{RS}}}RegistryError"
@@ -94,6 +97,38 @@ def write_registry_response(findings: tuple[Finding, ...], answering: Answering,
     status = status or status_of(findings, has_results=False)
     errors = write_errors(findings, answering)
     return f'<rs:RegistryResponse xmlns:rs="{RS}" status="{status}">{errors}</rs:RegistryResponse>'.encode()
+
+
+def with_patient_ids(findings: tuple[Finding, ...], request: etree._Element) -> tuple[Finding, ...]:
+    """Findings about patients with the patientId in question, which the answer to its sender has to say.
+
+    ITI TF-3 table 4.2.4.1-2: XDSUnknownPatientId, XDSPatientIdDoesNotMatch. It is read from the request when the answer
+    is written: a finding, which logs and audit records keep, never carries it.
+    """
+    if not any(each.reason in _ABOUT_PATIENTS for each in findings):
+        return findings
+    patient_ids = {
+        key: (each.get("value") or "").strip()[:_LONGEST_ID]
+        for each in request.iter(rim("ExternalIdentifier"))
+        if (scheme := uuid_of(each.get("identificationScheme"))) in _PATIENT_ID_SCHEMES
+        for key in ((each.get("registryObject") or "").strip(), _PATIENT_ID_SCHEMES[scheme])
+    }
+    return tuple(_with_patient_id(each, patient_ids) for each in findings)
+
+
+def _with_patient_id(finding: Finding, patient_ids: dict[str, str]) -> Finding:
+    """patient_ids: by id of their object, and by its kind. What names no object of its own is about the submission."""
+    object_id = finding.location.partition(": ")[0]
+    patient_id = patient_ids.get(object_id) or patient_ids.get(SUBMISSION_SET.name)
+    if finding.reason not in _ABOUT_PATIENTS or not patient_id:
+        return finding
+    return replace(finding, detail=f"{finding.detail} The patientId in question is {patient_id}.")
+
+
+_ABOUT_PATIENTS = frozenset((Reason.UNKNOWN_PATIENT, Reason.PATIENT_MISMATCH))
+_LONGEST_ID = 256
+# identificationScheme -> kind of object
+_PATIENT_ID_SCHEMES = {row.key: model.name for model in MODELS for row in model.attributes if row.field == "patient_id"}
 
 
 def read_response_findings(response: etree._Element) -> tuple[str, tuple[Finding, ...]]:

@@ -22,14 +22,8 @@ from hie.values.errors import ExchangeError
 from hie.values.identifiers import new_uuid_urn
 from hie.wire.ebxml import register
 from hie.wire.ebxml.submission import read_submission, write_submission
-from hie.wire.ebxml.update_rules import (
-    NEW_STATUS,
-    ORIGINAL_STATUS,
-    PREVIOUS_VERSION,
-    PROPAGATION,
-    read_update,
-)
-from hie.wire.ebxml.validation import ORIGINAL
+from hie.wire.ebxml.update_rules import read_update
+from hie.wire.ebxml.validation import NEW_STATUS, ORIGINAL, ORIGINAL_STATUS, PREVIOUS_VERSION, PROPAGATION
 from hie.wire.soap.envelope import SoapBody, SoapMessage
 
 

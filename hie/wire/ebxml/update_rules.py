@@ -32,11 +32,16 @@ from hie.values.errors import Finding, Reason
 from hie.values.identifiers import is_uuid_urn
 from hie.wire.ebxml.attributes import attribute, model_of
 from hie.wire.ebxml.reading import long_status
-from hie.wire.ebxml.validation import ASSOCIATION_TYPES, ORIGINAL, UPDATE, validate
-
-PREVIOUS_VERSION, PROPAGATION = "PreviousVersion", "AssociationPropagation"
-ORIGINAL_STATUS, NEW_STATUS = "OriginalStatus", "NewStatus"
-ANNOTATIONS = frozenset((PREVIOUS_VERSION, PROPAGATION, ORIGINAL_STATUS, NEW_STATUS))
+from hie.wire.ebxml.validation import (
+    ASSOCIATION_TYPES,
+    NEW_STATUS,
+    ORIGINAL,
+    ORIGINAL_STATUS,
+    PREVIOUS_VERSION,
+    PROPAGATION,
+    UPDATE,
+    validate,
+)
 
 _PROPAGATION = {"": True, "yes": True, "no": False}
 _MOST_DIGITS = 9

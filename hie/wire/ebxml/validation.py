@@ -23,6 +23,7 @@ from hie.values.documents import (
     STABLE,
     XFRM,
     XFRM_RPLC,
+    Association,
     Author,
     DocumentEntry,
     Folder,
@@ -42,6 +43,11 @@ _DOCUMENTED = RELATIONSHIPS - {SIGNS}
 ASSOCIATION_TYPES = RELATIONSHIPS | {HAS_MEMBER, IS_SNAPSHOT_OF}
 
 ORIGINAL, REFERENCE = "Original", "Reference"
+
+# Slots of an Association that steer an update (XDS Metadata Update: 3.57.4.1.3).
+PREVIOUS_VERSION, PROPAGATION = "PreviousVersion", "AssociationPropagation"
+ORIGINAL_STATUS, NEW_STATUS = "OriginalStatus", "NewStatus"
+UPDATE_SLOTS = frozenset((PREVIOUS_VERSION, PROPAGATION, ORIGINAL_STATUS, NEW_STATUS))
 
 _AUTHOR_RULES: dict[str, Rule] = {
     "person": values.xcn,
@@ -170,6 +176,15 @@ def _complaints(row: Attribute, value: Any) -> Iterator[str]:
             yield said
 
 
+def _extra_slots(message: _Message) -> Iterator[Finding]:
+    """What the framework does not name is kept, if its name is a URN (ITI TF-2: 3.42.4.1.3.2)."""
+    for each in message.objects:
+        known = UPDATE_SLOTS if isinstance(each, Association) else frozenset[str]()
+        for name, _ in each.extra_slots:
+            if name not in known and (said := values.slot_name(name)):
+                yield _finding(each, f"Slot {name[:64]}", said)
+
+
 def _codes(message: _Message) -> Iterator[Finding]:
     for each in message.objects:
         for row in model_of(each).attributes:
@@ -179,6 +194,9 @@ def _codes(message: _Message) -> Iterator[Finding]:
                     yield _finding(each, row.name, "has to have its code in Classification/@nodeRepresentation")
                 if isinstance(code, Code) and not code.scheme:
                     yield _finding(each, row.name, "has to have the Slot codingScheme in its Classification")
+                if isinstance(code, Code) and len(code.code) > values.LONG_NAME:
+                    sentence = f"has to have a nodeRepresentation of at most {values.LONG_NAME} characters"
+                    yield _finding(each, row.name, sentence)
 
 
 def _authors(message: _Message) -> Iterator[Finding]:
@@ -359,6 +377,7 @@ _COMMON_RULES: tuple[_Rule, ...] = (
     _unique_ids,
     _one_patient,
     _attributes,
+    _extra_slots,
     _codes,
     _authors,
     _object_types,

@@ -10,11 +10,13 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from hie.values.documents import APPROVED
+from hie.values.documents import APPROVED, OFFLINE, ONLINE
 from hie.values.identifiers import is_oid, is_uuid_urn
 from hie.values.times import is_dtm
 
 Rule = Callable[[str], str]
+
+LONG_NAME = 256  # characters of a LongName (rim.xsd): a Value of a Slot, a nodeRepresentation, a mimeType
 
 _HASH = re.compile(r"[0-9A-Fa-f]{40}")
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")
@@ -25,6 +27,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 _URI_CHARACTERS = re.compile(r"[^\s<>\"{}|\\^`]+")
 _ANY_ARC = re.compile(r"&[3-9]\.")
 _CX = "has to be a CX written ID^^^&OID&ISO, without further components"
+_URN = re.compile(r"urn:[a-z0-9][a-z0-9-]{0,31}:\S+", re.IGNORECASE)
 _MAIL = re.compile(r"[^@\s^]+@[^@\s^]+")
 
 # PID fields that sourcePatientInfo must not have (ITI TF-3: 4.2.3.2.23), and the last one of HL7 v2.5.
@@ -75,8 +78,9 @@ def language(text: str) -> str:
 
 
 def mime_type(text: str) -> str:
-    """A MIME type without parameters."""
-    return "" if _MIME.fullmatch(text) else "has to be a MIME type such as text/xml, without parameters"
+    """A MIME type without parameters, as long as rim.xsd lets it be (LongName)."""
+    good = _MIME.fullmatch(text) is not None and len(text) <= LONG_NAME
+    return "" if good else "has to be a MIME type such as text/xml, without parameters"
 
 
 def uri(text: str) -> str:
@@ -114,13 +118,17 @@ def approved(text: str) -> str:
 
 def slot_value(text: str) -> str:
     """What any Slot value obeys (rim.xsd, LongName)."""
-    return "" if len(text) <= 256 else "has to be at most 256 characters long"
+    return "" if len(text) <= LONG_NAME else f"has to be at most {LONG_NAME} characters long"
+
+
+def slot_name(text: str) -> str:
+    """The name of a Slot that is no attribute of the framework: a URN (ITI TF-3: 4.2.3.1.6)."""
+    return "" if _URN.fullmatch(text) else "has a name that is no attribute of document sharing and no URN (urn:...)"
 
 
 def document_availability(text: str) -> str:
     """Online or Offline (ITI TF-3: 4.2.3.2.30)."""
-    good = text in ("urn:ihe:iti:2010:DocumentAvailability:Online", "urn:ihe:iti:2010:DocumentAvailability:Offline")
-    return "" if good else "has to be urn:ihe:iti:2010:DocumentAvailability:Online or :Offline"
+    return "" if text in (ONLINE, OFFLINE) else f"has to be {ONLINE} or :Offline"
 
 
 def cx(text: str) -> str:

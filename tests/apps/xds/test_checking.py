@@ -23,8 +23,8 @@ from tests.apps.xds.samples import FACILITY, entry, path_of, spooled, submission
 pytestmark = pytest.mark.django_db
 
 
-def kept(patient: str, directory: Path, data: bytes) -> Path:
-    each = entry(patient, hash="", size=None, repository_unique_id="")
+def kept(patient: str, directory: Path, data: bytes, **changes: Any) -> Path:
+    each = entry(patient, hash="", size=None, repository_unique_id="", **changes)
     sent = replace(submission(patient, each), contents={each.entry_uuid: spooled(directory, data)})
     submit(sent, facility_code=FACILITY)
     content = models.DocumentEntry.objects.latest("id").content
@@ -108,8 +108,9 @@ def test_every_document_is_scanned_before_it_is_kept(patient: str, tmp_path: Pat
     settings.DOCUMENT_SCANNER = f"{__name__}.scanner"
     kept(patient, tmp_path, b"clean")
     with pytest.raises(ExchangeError) as refusal:
-        kept(patient, tmp_path, b"EICAR")
+        kept(patient, tmp_path, b"EICAR", unique_id="1.2.392.99.999")
     assert refusal.value.reason is Reason.INVALID_DOCUMENT_CONTENT
+    assert "1.2.392.99.999" in refusal.value.detail, "codeContext names it (ITI TF-3 table 4.2.4.1-2)"
     assert SEEN == [b"clean", b"EICAR"]
     assert len([each for each in os.walk(settings.DOCUMENT_STORE) if each[2]]) == 1, "nothing of it is kept"
 

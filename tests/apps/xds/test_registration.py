@@ -11,6 +11,8 @@ from apps.xds import models
 from apps.xds.models import Status
 from apps.xds.repository import repositories_here
 from apps.xds.services import register
+from apps.xds.stored_queries import answer
+from hie.values.codes import Code
 from hie.values.documents import (
     APND,
     DEPRECATED,
@@ -31,10 +33,12 @@ from tests.apps.xds.samples import (
     OTHER_FACILITY,
     cx,
     entry,
+    find,
     folder,
     known_patient,
     member,
     new_oid,
+    permit,
     relation,
     submission,
     submission_set,
@@ -301,6 +305,81 @@ def test_a_folder_holds_documents_of_its_patient_only(patient: str) -> None:
     new = entry(other)
     each = submission(other, new, associations=(member(kept.entry_uuid, new.entry_uuid),))
     assert refused(each) == {Reason.PATIENT_MISMATCH}
+
+
+def _memberships(patient: str) -> dict[str, tuple[Submission, set[Reason]]]:
+    """HasMember that joins what it must not (ITI TF-3: 4.2.2.1)."""
+    before = entry(patient, entry_uuid=new_uuid_urn())
+    shelf = folder(patient, entry_uuid=new_uuid_urn())
+    register(submission(patient, before, folders=(shelf,)), facility_code=FACILITY)
+    old_set = models.SubmissionSet.objects.get().entry_uuid
+    old_member = models.Association.objects.get(target_uuid=before.entry_uuid).entry_uuid
+    new, other = entry(patient), folder(patient)
+
+    def sent(*associations: Association, folders: tuple[Folder, ...] = ()) -> Submission:
+        return submission(patient, new, folders=folders, associations=associations)
+
+    wrong = {Reason.METADATA}
+    return {
+        "an old set": (sent(member(old_set, new.entry_uuid, "Original")), wrong),
+        "an old document": (sent(member(before.entry_uuid, new.entry_uuid)), wrong),
+        "an old association": (sent(member(old_member, new.entry_uuid)), wrong),
+        "a set in a set": (sent(member("set", old_set)), wrong),
+        "a folder in a folder": (sent(member(other.entry_uuid, shelf.entry_uuid), folders=(other,)), wrong),
+        "a set in a folder": (sent(member(shelf.entry_uuid, old_set)), wrong),
+        "an association in a folder": (sent(member(shelf.entry_uuid, old_member)), wrong),
+        "a reference that does not say so": (sent(member("set", before.entry_uuid)), wrong),
+    }
+
+
+def test_what_may_be_a_member_of_what(patient: str) -> None:
+    for name, (each, reasons) in _memberships(patient).items():
+        assert refused(each) == reasons, name
+
+
+def test_nothing_new_refers_to_a_deprecated_document(patient: str) -> None:
+    """ITI TF-3: 4.2.2; a submission set that holds it by reference would."""
+    before = registered(patient)
+    reference = member("set", before.entry_uuid, "Reference")
+    register(submission(patient, associations=(reference,)), facility_code=FACILITY)
+    models.DocumentEntry.objects.update(status=Status.DEPRECATED)
+    assert refused(submission(patient, associations=(reference,))) == {Reason.DEPRECATED_DOCUMENT}
+
+
+def test_an_addendum_whose_association_was_withdrawn_is_none_any_more(patient: str) -> None:
+    original, addendum, new = (entry(patient, entry_uuid=new_uuid_urn()) for _ in range(3))
+    appended = relation(APND, addendum.entry_uuid, original.entry_uuid)
+    register(submission(patient, original, addendum, associations=(appended,)), facility_code=FACILITY)
+    models.Association.objects.filter(association_type=APND).update(status=Status.DEPRECATED)
+    replacing = relation(RPLC, new.entry_uuid, original.entry_uuid)
+    register(submission(patient, new, associations=(replacing,)), facility_code=FACILITY)
+    approved = models.DocumentEntry.objects.filter(status=Status.APPROVED).values_list("entry_uuid", flat=True)
+    assert set(approved) == {addendum.entry_uuid, new.entry_uuid}
+
+
+def test_codes_as_long_as_ebrim_lets_them_be(patient: str) -> None:
+    """rim.xsd: a nodeRepresentation and a Value have at most 256 characters each."""
+    long = Code("あ" * 256, "い" * 256, "長い")
+    its_set = {"content_type_code": long}
+    mime_type = f"application/{'x' * 244}"
+    codes = dict.fromkeys(("class_code", "type_code", "format_code", "practice_setting_code"), long)
+    new = entry(patient, **codes, event_code_list=(long,), confidentiality_codes=(long,), mime_type=mime_type)
+    shelf = folder(patient, code_list=(long,))
+    register(submission(patient, new, folders=(shelf,), **its_set), facility_code=FACILITY)
+    row = models.DocumentEntry.objects.get()
+    assert (row.class_code, row.mime_type) == (f"{long.code}^^{long.scheme}", mime_type)
+    asked = find(patient, ClassCode=[row.class_code], EventCodeList=[[row.class_code]])
+    assert answer(asked, permit(patient)).object_refs == (row.entry_uuid,)
+    longer = Code("x" * 257, "1.2.3", "zu lang")
+    assert refused(submission(patient, entry(patient, class_code=longer))) == {Reason.METADATA}
+    assert refused(submission(patient, entry(patient, mime_type=f"{mime_type}x"))) == {Reason.METADATA}
+
+
+def test_the_id_of_a_package_is_none_of_a_document(patient: str) -> None:
+    """XDSDuplicateUniqueIdInRegistry "cannot be thrown for DocumentEntry" (ITI TF-3 table 4.2.4.1-2)."""
+    shelf = folder(patient)
+    register(submission(patient, folders=(shelf,)), facility_code=FACILITY)
+    assert refused(submission(patient, entry(patient, unique_id=shelf.unique_id))) == {Reason.METADATA}
 
 
 def test_a_folder_id_is_unique(patient: str) -> None:

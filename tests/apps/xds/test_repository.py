@@ -129,6 +129,19 @@ def test_what_is_synced_for_a_document(tmp_path: Path, monkeypatch: pytest.Monke
     assert synced[1:] == [place.parent, *above[:2]]
 
 
+def test_a_document_of_another_community(patient: str, tmp_path: Path, settings: Any) -> None:
+    """ITI TF-3 table 4.2.4.1-2; our own homeCommunityId is repeated in the answer (ITI TF-2: 3.43.4.2.2)."""
+    submit(provided(patient, tmp_path, b"abc"), facility_code=FACILITY)
+    unique_id = models.DocumentEntry.objects.get().unique_id
+    own, other = (
+        DocumentRequest(settings.REPOSITORY_OID, unique_id, home)
+        for home in (queries.home_community_id(), "urn:oid:1.2.3")
+    )
+    result = retrieved(RetrieveRequest((own, other)), patient)
+    assert [each.request for each in result.documents] == [own]
+    assert [(each.reason, each.location) for each in result.findings] == [(Reason.UNKNOWN_COMMUNITY, unique_id)]
+
+
 def test_unknown_and_withheld_documents_are_answered_alike(patient: str, tmp_path: Path, settings: Any) -> None:
     submit(provided(patient, tmp_path, b"abc", unique_id="1.2.3"), facility_code=FACILITY)
     request = asked("1.2.3", "9.9.9", repository_id=settings.REPOSITORY_OID)

@@ -315,7 +315,7 @@ def _submit(world: World, patient: str, data: st.DataObject) -> None:
     associations = [_member(its_set, each.entry_uuid, "Original") for each in entries]
     associations += [_member(its_set, each.entry_uuid) for each in folders]
     old, own = world.approved(DocumentEntry, patient), [each.entry_uuid for each in entries]
-    for uuid in some([each for each in world.of(DocumentEntry) if each not in own]):
+    for uuid in some([each for each in world.approved(DocumentEntry) if each not in own]):
         associations.append(_member(its_set, uuid, "Reference"))
     for holder in some([*world.approved(Folder, patient), *(each.entry_uuid for each in folders)], 1):
         for held in some([*old, *own], 1):

@@ -163,8 +163,9 @@ def update_of(row: models.DocumentEntry, patient: str, *, restricted: bool) -> M
 
 @pytest.mark.parametrize(("transaction", "restricted"), [(ITI_57, False), (ITI_92, True)])
 def test_iti_57_and_92(patient: str, transaction: Transaction, restricted: bool) -> None:
+    """Two of them ask whose the versions before are, so that all patients are held at once."""
     register(submission(patient, entry(patient)), facility_code=FACILITY)
-    assert cost(transaction, update_of(latest(), patient, restricted=restricted), patient) == (1, 13)
+    assert cost(transaction, update_of(latest(), patient, restricted=restricted), patient) == (1, 15)
 
 
 def test_iti_61(patient: str) -> None:
@@ -174,9 +175,10 @@ def test_iti_61(patient: str) -> None:
 
 
 def test_iti_62_and_86(patient: str, tmp_path: Path) -> None:
+    """Of ITI-62, two ask whose the objects are before they are held, two what they are after."""
     submit(provided(patient, tmp_path), facility_code=FACILITY)
     tables = (models.DocumentEntry, models.SubmissionSet, models.Association)
     uuids = [uuid for each in tables for uuid in each._default_manager.values_list("entry_uuid", flat=True)]
     document = DocumentRequest(settings.REPOSITORY_OID, latest().unique_id)
-    assert cost(ITI_62, RemoveObjects(tuple(uuids)), patient) == (2, 17)
+    assert cost(ITI_62, RemoveObjects(tuple(uuids)), patient) == (2, 19)
     assert cost(ITI_86, RemoveDocuments((document,)), patient) == (2, 9)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.network.queries import home_community_id
 from apps.xds import models, stored_queries
 from apps.xds.models import ObjectType
 from apps.xds.services import register
@@ -354,3 +356,12 @@ def test_get_all_narrows_associations_by_status(patient: str) -> None:
     keep(patient)
     assert len(answer(get_all(patient, XDSAssociationStatus=[APPROVED]), permit(patient)).object_refs) == 3
     assert len(answer(get_all(patient, XDSAssociationStatus=[DEPRECATED]), permit(patient)).object_refs) == 2
+
+
+def test_a_query_for_another_community(patient: str) -> None:
+    """ITI TF-3 table 4.2.4.1-2: what is here is not answered under the name of somebody else."""
+    keep(patient)
+    assert answer(replace(find(patient), home=home_community_id()), permit(patient)).home == home_community_id()
+    with pytest.raises(ExchangeError) as refusal:
+        answer(replace(find(patient), home="urn:oid:1.2.3"), permit(patient))
+    assert refusal.value.reason is Reason.UNKNOWN_COMMUNITY

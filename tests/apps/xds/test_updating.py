@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from apps.xds import models
 from apps.xds.models import Status
-from apps.xds.services import register, update
+from apps.xds.services import register, update, updating
 from apps.xds.stored_queries import answer, patients_of
 from hie.values.codes import Code
 from hie.values.documents import (
@@ -17,6 +20,9 @@ from hie.values.documents import (
     APPROVED,
     DEPRECATED,
     HAS_MEMBER,
+    IS_SNAPSHOT_OF,
+    OFFLINE,
+    ONLINE,
     XFRM,
     Association,
     DocumentEntry,
@@ -34,6 +40,7 @@ from tests.apps.xds.samples import (
     FACILITY,
     OTHER_FACILITY,
     cx,
+    entry,
     find,
     folder,
     get_all,
@@ -132,6 +139,14 @@ def test_a_document_goes_to_the_patient_it_belongs_to(patient: str) -> None:
     assert answer(find(patient), permit(patient)).object_refs == (kept.second,)
 
 
+def test_the_patient_that_a_document_comes_from_is_held_too(patient: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, other, held = keep(patient), known_patient(), []
+    monkeypatch.setattr(updating, "hold", lambda names: held.append(set(names)))
+    update(asked(other, version(read(kept.first), propagate=False, patient_id=cx(other))), facility_code=FACILITY)
+    assert len(held) == 1
+    assert {patient, other, kept.first} <= held[0]
+
+
 def test_statuses(patient: str) -> None:
     kept = keep(patient)
     update(asked(patient, status(kept.first), status(kept.addendum)), facility_code=FACILITY)
@@ -174,6 +189,15 @@ def _cases(kept: Kept, patient: str) -> dict[str, tuple[MetadataUpdate, set[Reas
         "unknown end": (
             asked(patient, association(APND, kept.first, new_uuid_urn())),
             {Reason.UNRESOLVED_REFERENCE},
+        ),
+        "no snapshot": (
+            asked(patient, association(IS_SNAPSHOT_OF, kept.second, kept.first)),
+            {Reason.METADATA_UPDATE},
+        ),
+        "joined already": (asked(patient, association(APND, kept.second, kept.first)), {Reason.METADATA_UPDATE}),
+        "in the folder already": (
+            asked(patient, association(HAS_MEMBER, kept.folder, kept.first)),
+            {Reason.METADATA_UPDATE},
         ),
         "wrong ends": (asked(patient, association(APND, kept.folder, kept.first)), {Reason.METADATA_UPDATE}),
         "two at once": (
@@ -281,6 +305,133 @@ def test_every_version_has_the_logical_id(patient: str) -> None:
 def test_associations_that_are_deprecated_are_answered_to_whom_asks_for_them(patient: str) -> None:
     kept = keep(patient)
     update(asked(patient, status(kept.addendum)), facility_code=FACILITY)
-    every = named("GetAssociations", uuid=[kept.second], XDSAssociationStatus=BOTH)
-    assert kept.addendum in answer(every, permit(patient)).object_refs
+    for level, status_asked, there in (("2", BOTH, True), ("2", [APPROVED], False), ("1", BOTH, False)):
+        asked_for = {"uuid": [kept.second], "XDSAssociationStatus": status_asked, "MetadataLevel": level}
+        found = answer(named("GetAssociations", **asked_for), permit(patient)).object_refs
+        assert (kept.addendum in found) is there, (level, status_asked)
     assert kept.addendum not in answer(named("GetAssociations", uuid=[kept.second]), permit(patient)).object_refs
+    for level, status_asked, there in (("2", {"XDSAssociationStatus": BOTH}, True), ("2", {}, False), ("1", {}, False)):
+        every = answer(get_all(patient, MetadataLevel=level, **status_asked), permit(patient)).object_refs
+        assert (kept.addendum in every) is there, (level, status_asked)
+
+
+def test_a_document_taken_out_of_a_folder(patient: str) -> None:
+    """The membership is deprecated; who does not know of metadata update finds the document in it no more."""
+    kept = keep(patient)
+    update(asked(patient, status(kept.in_folder)), facility_code=FACILITY)
+    for name, parameters, held in (
+        ("GetFolderAndContents", {"XDSFolderEntryUUID": kept.folder}, kept.first),
+        ("GetFoldersForDocument", {"XDSDocumentEntryEntryUUID": kept.first}, kept.folder),
+    ):
+        assert held not in answer(named(name, **parameters), permit(patient)).object_refs, name
+    at_level_2 = {"XDSFolderEntryUUID": kept.folder, "MetadataLevel": "2"}
+    assert kept.first in answer(named("GetFolderAndContents", **at_level_2), permit(patient)).object_refs
+    of_document = {"XDSDocumentEntryEntryUUID": kept.first, "MetadataLevel": "2"}
+    assert answer(named("GetFoldersForDocument", **of_document), permit(patient)).object_refs == ()
+    every = named("GetFoldersForDocument", **of_document, XDSAssociationStatus=BOTH)
+    assert answer(every, permit(patient)).object_refs == (kept.folder,)
+
+
+def test_a_consumer_of_level_1_is_not_told_of_what_is_offline_or_put_away(patient: str) -> None:
+    kept = keep(patient)
+    away = version(read(kept.first), document_availability=OFFLINE)
+    update(asked(patient, away, status(kept.folder)), facility_code=FACILITY)
+    row = models.DocumentEntry.objects.get(version=2)
+    in_folders = {"XDSFolderPatientId": cx(patient), "XDSFolderStatus": BOTH}
+    for level, entries, folders in (("1", {kept.second}, set()), ("2", {kept.second, row.entry_uuid}, {kept.folder})):
+        found = answer(with_level(find(patient), {"MetadataLevel": level}), permit(patient)).object_refs
+        assert set(found) == entries, level
+        of_folders = named("FindFolders", **in_folders, MetadataLevel=level)
+        assert set(answer(of_folders, permit(patient)).object_refs) == folders, level
+        every = answer(get_all(patient, status=BOTH, MetadataLevel=level), permit(patient)).object_refs
+        assert {row.entry_uuid, kept.folder} & set(every) == (entries | folders) - {kept.second}, level
+        by_id = named("GetDocuments", XDSDocumentEntryEntryUUID=[row.entry_uuid], MetadataLevel=level)
+        assert set(answer(by_id, permit(patient)).object_refs) == entries - {kept.second}, level
+    back = version(read(row.entry_uuid), 2, document_availability=ONLINE)
+    update(asked(patient, back), facility_code=FACILITY)
+    assert len(answer(find(patient), permit(patient)).object_refs) == 2
+
+
+@pytest.mark.parametrize("named_by", ["its own id", "the version before"])
+def test_a_new_version_with_a_status_of_its_own(patient: str, named_by: str) -> None:
+    """XDS Metadata Update: 3.57.4.1.3.1: the version is made, then given the status."""
+    kept = keep(patient)
+    changed = replace(read(kept.first), entry_uuid="version-2", title="訂正")
+    target = changed.entry_uuid if named_by == "its own id" else kept.first
+    both = asked(patient, lambda its_set: codec.new_version(its_set, changed, 1), status(target))
+    update(both, facility_code=FACILITY)
+    row = models.DocumentEntry.objects.get(version=2)
+    assert (row.status, read(row.entry_uuid).availability_status) == (Status.DEPRECATED, DEPRECATED)
+    assert models.DocumentEntry.objects.get(entry_uuid=kept.first).status == Status.DEPRECATED
+    wrong = asked(patient, lambda its_set: codec.new_version(its_set, changed, 2), status(row.entry_uuid))
+    assert refused(wrong) == {Reason.METADATA_UPDATE}
+
+
+def test_a_new_version_is_given_one_status(patient: str) -> None:
+    kept = keep(patient)
+    changed = replace(read(kept.first), entry_uuid="version-2")
+
+    def new(its_set: Any) -> Any:
+        return codec.new_version(its_set, changed, 1)
+
+    assert refused(asked(patient, new, status("version-2", DEPRECATED, APPROVED))) == {Reason.METADATA_UPDATE}
+    assert refused(asked(patient, new, status("version-2"), status(kept.first))) == {Reason.METADATA_UPDATE}
+
+
+def test_two_ends_of_an_association_get_new_versions_at_once(patient: str) -> None:
+    kept = keep(patient)
+    every = (kept.first, kept.second, kept.folder)
+    update(asked(patient, *(version(read(uuid)) for uuid in every)), facility_code=FACILITY)
+    first, second, shelf = (
+        model._default_manager.get(logical_id=uuid, version=2).entry_uuid
+        for model, uuid in zip((models.DocumentEntry, models.DocumentEntry, models.Folder), every, strict=True)
+    )
+    joined = models.Association.objects.exclude(source_uuid__in=models.SubmissionSet.objects.values("entry_uuid"))
+    assert set(joined.values_list("source_uuid", "association_type", "target_uuid")) == {
+        (kept.second, APND, kept.first),
+        (kept.folder, HAS_MEMBER, kept.first),
+        (second, APND, first),
+        (shelf, HAS_MEMBER, first),
+    }
+    found = answer(named("GetFolderAndContents", XDSFolderEntryUUID=shelf), permit(patient)).object_refs
+    assert first in found
+
+
+def test_a_place_in_a_folder_is_handed_on_between_what_is_approved(patient: str) -> None:
+    """A folder that has a later version stays as it was, and so does a document."""
+    kept = keep(patient)
+    update(asked(patient, version(read(kept.folder))), facility_code=FACILITY)
+    shelf = models.Folder.objects.get(version=2)
+    models.Folder.objects.filter(pk=shelf.pk).update(last_update_time="20200101000000")
+    update(asked(patient, version(read(kept.first))), facility_code=FACILITY)
+    row = models.DocumentEntry.objects.get(version=2)
+    holding = models.Association.objects.filter(target_uuid=row.entry_uuid, association_type=HAS_MEMBER)
+    of_sets = models.SubmissionSet.objects.values("entry_uuid")
+    assert set(holding.exclude(source_uuid__in=of_sets).values_list("source_uuid", flat=True)) == {shelf.entry_uuid}
+    shelf.refresh_from_db()
+    assert shelf.last_update_time > "20260101000000", "the folder holds another version (ITI TF-2: 3.42.4.1.3.6)"
+    assert read(shelf.entry_uuid).last_update_time == shelf.last_update_time
+    update(asked(patient, version(read(shelf.entry_uuid), 2)), facility_code=FACILITY)
+    latest = models.Folder.objects.get(version=3)
+    held = models.Association.objects.filter(source_uuid=latest.entry_uuid)
+    assert set(held.values_list("target_uuid", flat=True)) == {row.entry_uuid}
+
+
+def test_what_a_submission_set_holds_it_holds_for_ever(patient: str) -> None:
+    kept = keep(patient)
+    (membership,) = models.Association.objects.filter(source_uuid=kept.set, target_uuid=kept.first)
+    assert refused(asked(patient, status(membership.entry_uuid))) == {Reason.METADATA_UPDATE}
+
+
+def test_what_was_offline_before_is_marked(patient: str) -> None:
+    """The migration reads it in the fragments that are there."""
+    offline, online = (
+        entry(patient, entry_uuid=new_uuid_urn(), document_availability=each) for each in (OFFLINE, ONLINE)
+    )
+    register(submission(patient, offline, online, entry(patient)), facility_code=FACILITY)
+    assert set(models.DocumentEntry.objects.filter(offline=True)) == {
+        models.DocumentEntry.objects.get(entry_uuid=offline.entry_uuid)
+    }
+    models.DocumentEntry.objects.update(offline=False)
+    import_module("apps.xds.migrations.0006_offline_documents").mark(None, SimpleNamespace(connection=connection))
+    assert models.DocumentEntry.objects.get(offline=True).entry_uuid == offline.entry_uuid

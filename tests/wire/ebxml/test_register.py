@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hie.values.codes import Code
 from hie.values.documents import HAS_MEMBER, RPLC, RegistryResult, Submission
 from hie.values.errors import ExchangeError, Finding, Reason
-from hie.wire.ebxml import register
+from hie.wire.ebxml import provide, register
 from hie.wire.ebxml.attributes import MODELS, Form
 from hie.wire.ebxml.names import SUCCESS
 from hie.wire.ebxml.reading import long_status
@@ -152,7 +152,7 @@ def test_every_reason_reaches_the_client(reason: Reason) -> None:
         return
     with pytest.raises(ExchangeError) as raised:
         register.read_response(sent(body))
-    assert raised.value.detail == 'Change "this" & that.'
+    assert raised.value.detail.startswith('Change "this" & that.')
     assert raised.value.findings[0].location == "place"
 
 
@@ -161,6 +161,32 @@ TYPOS = {"Document01: author Slot authorSpeciality", "SubmissionSet01: author Sl
 
 
 @needs_conformance
+@pytest.mark.parametrize(
+    ("reason", "location", "said"),
+    [
+        (Reason.UNKNOWN_PATIENT, "patientId", "own^^^&1.2&ISO"),
+        (Reason.PATIENT_MISMATCH, "{entry}: patientId", "other^^^&1.2&ISO"),
+        (Reason.PATIENT_MISMATCH, "urn:uuid:of-an-association", "own^^^&1.2&ISO"),
+        (Reason.METADATA, "{entry}: patientId", ""),
+    ],
+)
+def test_the_answer_says_which_patient_id_is_in_question(reason: Reason, location: str, said: str) -> None:
+    """ITI TF-3 table 4.2.4.1-2. The finding itself, which is recorded, does not."""
+    base = objects.SUBMISSION
+    (its_set,), (entry,) = base.submission_sets, base.document_entries
+    asked = replace(
+        base,
+        submission_sets=(replace(its_set, patient_id="own^^^&1.2&ISO"),),
+        document_entries=(replace(entry, patient_id="other^^^&1.2&ISO"),),
+    )
+    error = ExchangeError(reason, "It is not so.", location.format(entry=entry.entry_uuid))
+    for codec in (register, provide):
+        with pytest.raises(ExchangeError) as answered:
+            codec.read_response(sent(codec.write_error(sent(codec.write_request(asked)), error)))
+        expected = f"It is not so. The patientId in question is {said}." if said else "It is not so."
+        assert answered.value.findings[0].detail == expected
+
+
 def test_a_package_is_known_by_a_classification_inside_or_beside_it() -> None:
     inside = public("xds/SubmitObjectsRequest_ebrs30_2.xml")
     beside = public("xds/SubmitObjectsRequest_ebrs30.xml")

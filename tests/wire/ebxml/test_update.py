@@ -30,7 +30,8 @@ from hie.values.documents import (
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.wire.ebxml import restricted_update, update
 from hie.wire.ebxml.submission import SUBMIT_OBJECTS_REQUEST
-from hie.wire.ebxml.update_rules import PREVIOUS_VERSION, PROPAGATION, read_update, unmodifiable
+from hie.wire.ebxml.update_rules import read_update, unmodifiable
+from hie.wire.ebxml.validation import PREVIOUS_VERSION, PROPAGATION
 from hie.wire.xml import parse
 from tests.conformance import CONFORMANCE, needs_conformance
 from tests.wire.ebxml import objects

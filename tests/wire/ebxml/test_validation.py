@@ -86,6 +86,15 @@ def test_all_is_said_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("kind", ["entry", "set", "folder"])
+def test_what_the_framework_does_not_name_has_a_urn(kind: str) -> None:
+    """ITI TF-3: 4.2.3.1.6."""
+    assert judged(of(**{f"{kind}__extra_slots": (("urn:example:ward", ("3",)),)})) == []
+    for name in ("ward", "urn:ward", "urn:example:", "http://example.org/ward"):
+        ((code, location),) = judged(of(**{f"{kind}__extra_slots": ((name, ("3",)),)}))
+        assert (code, location.partition(": ")[2]) == ("XDSRegistryMetadataError", f"Slot {name}")
+
+
 def test_a_finding_does_not_repeat_the_value() -> None:
     wrong = of(entry__source_patient_info=("PID-5999|山田^太郎",), entry__source_patient_id="山田太郎")
     assert all("山田" not in each.detail + each.location for each in validate(wrong))

@@ -7,7 +7,7 @@ from apps.xds.models.objects import FragmentField
 
 class Migration(migrations.Migration):
 
-    dependencies = [("xds", "0004_document_checks")]
+    dependencies = [("xds", "0006_offline_documents")]
 
     operations = [
         migrations.SeparateDatabaseAndState(
