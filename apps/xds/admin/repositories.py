@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
@@ -29,6 +29,7 @@ from apps.xds.models import (
     RepositoryCheck,
     Subscription,
 )
+from apps.xds.outbox import discard
 from apps.xds.rules import subjects_of_patients
 from apps.xds.services import dump_codes, load_codes
 from hie.values.access import Subject
@@ -177,3 +178,9 @@ class OutgoingAdmin(AuditedAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def delete_model(self, request: HttpRequest, obj: Outgoing) -> None:
+        discard((obj,))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Outgoing]) -> None:
+        discard(queryset)

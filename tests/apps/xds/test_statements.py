@@ -164,7 +164,7 @@ def update_of(row: models.DocumentEntry, patient: str, *, restricted: bool) -> M
 @pytest.mark.parametrize(("transaction", "restricted"), [(ITI_57, False), (ITI_92, True)])
 def test_iti_57_and_92(patient: str, transaction: Transaction, restricted: bool) -> None:
     register(submission(patient, entry(patient)), facility_code=FACILITY)
-    assert cost(transaction, update_of(latest(), patient, restricted=restricted), patient) == (1, 13)
+    assert cost(transaction, update_of(latest(), patient, restricted=restricted), patient) == (1, 14)
 
 
 def test_iti_61(patient: str) -> None:
