@@ -37,7 +37,7 @@ from apps.xds.models import (
     SubmissionSet,
     shard_key_of,
 )
-from apps.xds.queries.figures import Figures, figures
+from apps.xds.queries.figures import LONGEST, Figures, figures
 from apps.xds.queries.picture import COLUMNS, HEIGHT, WIDTH, Box, Picture, of_patient, of_submission, patients_of
 from apps.xds.queries.wording import worded_code, worded_facility
 from apps.xds.rules import subjects_of_patients
@@ -65,6 +65,8 @@ class PeriodForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or {}
         if cleaned.get("first") and cleaned.get("last") and cleaned["first"] > cleaned["last"]:
             raise forms.ValidationError(_("The first day has to be before the last one."))
+        if cleaned.get("first") and cleaned.get("last") and (cleaned["last"] - cleaned["first"]).days >= LONGEST:
+            raise forms.ValidationError(_("At most %(days)s days at once."), params={"days": LONGEST})
         return cleaned
 
 
@@ -78,6 +80,7 @@ class RegistryAdmin(ReadOnly, AuditedAdmin):
     show_full_result_count = False
     paginator = InfinitePaginator
     ordering = ("-id",)
+    sortable_by = ("registered",)  # any other order would read the whole table before its first row
     search_fields = ("patient_id",)  # makes the search box; get_search_results decides what it means
     search_help_text = _("Regional ID, entry UUID or unique ID, complete")
 

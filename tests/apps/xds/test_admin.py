@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.atna.models import AuditRecord
 from apps.terminology.models import Code as TerminologyCode
 from apps.terminology.models import CodeSystem
-from apps.xds import models
+from apps.xds import models, outbox
 from apps.xds.admin import registry as screens
 from apps.xds.queries import picture as queries_picture
 from apps.xds.queries.figures import figures
@@ -157,6 +160,65 @@ def test_figures_by_facility_type_and_day(browser: Client, registered: str) -> N
     assert table[0] == "by,name,code,documents"
     assert {"day,2026-04-01,,2", "type,'=1+1,\"'=1+1, 1.2.3\",1"} <= set(table)
     assert "before the last" in browser.get(url, {"first": "2026-04-02", "last": "2026-04-01"}).content.decode()
+
+
+def test_a_longer_period_than_can_be_counted_is_said(browser: Client) -> None:
+    url = reverse("admin:xds_documententry_figures")
+    page = browser.get(url, {"first": "2025-04-01", "last": "2026-04-02"}).content.decode()
+    assert "At most 366 days at once." in page
+    assert "documents registered" not in page
+    assert "documents registered" in browser.get(url, {"first": "2025-04-01", "last": "2026-04-01"}).content.decode()
+
+
+def test_figures_are_counted_from_an_index_alone(registered: str) -> None:
+    """However many documents there are: of each facility the range of the period, and no row of the table itself."""
+    models.DocumentEntry.objects.update(registered_at=datetime(2026, 4, 1, tzinfo=JST))
+    with CaptureQueriesContext(connection) as seen:
+        figures(date(2026, 4, 1), date(2026, 4, 1))
+    codes, *counts = [each["sql"] for each in seen if "xds_documententry" in each["sql"]]
+    assert len(counts) == 3
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            for sql in (codes, *counts):
+                plan = cursor.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+                read = [detail for *_, detail in plan if "xds_documententry" in detail or " e " in f" {detail} "]
+                assert read
+                assert all("USING COVERING INDEX xds_entry_figures" in detail for detail in read), sql
+            return
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        for sql in counts:
+            cursor.execute(f"EXPLAIN {sql}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "Index Only Scan" in plan
+            assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("model", SCREENS, ids=lambda each: each.__name__)
+def test_a_list_is_sorted_by_nothing_that_would_read_the_whole_table(
+    browser: Client, registered: str, model: Any
+) -> None:
+    page = browser.get(reverse(f"admin:xds_{model._meta.model_name}_changelist")).content.decode()
+    assert "?o=" not in page or model is models.DocumentEntry
+
+
+def test_a_message_is_removed_with_its_files(
+    browser: Client, tmp_path: Path, django_capture_on_commit_callbacks: Any
+) -> None:
+    for how in ("one", "chosen"):
+        kept = tmp_path / how
+        kept.write_bytes(b"abc")
+        outbox.put(
+            lane=how, url="https://x.example/", envelope=b"<e/>", attachments=[["1@x", str(kept), 3, "text/plain"]]
+        )
+        row = models.Outgoing.objects.get()
+        with django_capture_on_commit_callbacks(execute=True):
+            if how == "one":
+                browser.post(reverse("admin:xds_outgoing_delete", args=[row.pk]), {"post": "yes"})
+            else:
+                asked = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+                browser.post(reverse("admin:xds_outgoing_changelist"), asked)
+        assert not models.Outgoing.objects.exists()
+        assert not kept.exists()
 
 
 def test_a_long_period_is_cut_to_a_year() -> None:
