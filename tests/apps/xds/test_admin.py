@@ -27,7 +27,7 @@ from hie.values.codes import Code
 from hie.values.documents import RPLC
 from hie.values.identifiers import masked
 from hie.values.times import JST
-from tests.apps.xds.samples import FACILITY, entry, folder, member, relation, submission
+from tests.apps.xds.samples import FACILITY, cx, entry, folder, member, relation, submission
 
 pytestmark = pytest.mark.django_db
 
@@ -199,6 +199,57 @@ def test_a_list_is_sorted_by_nothing_that_would_read_the_whole_table(
 ) -> None:
     page = browser.get(reverse(f"admin:xds_{model._meta.model_name}_changelist")).content.decode()
     assert "?o=" not in page or model is models.DocumentEntry
+
+
+@pytest.mark.parametrize(
+    ("failure", "given_up", "words"),
+    [
+        ("CallError", False, ("no answer", "waiting")),
+        ("CallError 503", False, ("answered with HTTP 503", "waiting")),
+        ("FaultError 400", True, ("answered with HTTP 400", "given up")),
+        ("NotCalledError", False, ("address withdrawn, or system switched off", "waiting")),
+        ("TypeError", False, ("TypeError", "waiting")),
+    ],
+)
+def test_why_a_message_waits_is_said_in_words(
+    browser: Client, patient: str, failure: str, given_up: bool, words: tuple[str, ...]
+) -> None:
+    outbox.put(
+        lane="a",
+        number="ITI-53",
+        url="https://x.example/",
+        envelope=b"<e/>",
+        patient_id=patient,
+        last_failure=failure,
+        given_up=given_up,
+    )
+    row = models.Outgoing.objects.get()
+    for url in (reverse("admin:xds_outgoing_changelist"), reverse("admin:xds_outgoing_change", args=[row.pk])):
+        page = browser.get(url).content.decode()
+        assert all(each in page for each in (*words, "notification (ITI-53)")), url
+        assert patient not in page
+
+
+def test_what_a_subscription_wants_is_said(browser: Client, patient: str) -> None:
+    query = {"$XDSDocumentEntryPatientId": [[cx(patient)]], "$XDSDocumentEntryClassCode": [["A^^1.2.3", "B^^1.2.3"]]}
+    row = models.Subscription.objects.create(
+        reference="a" * 32,
+        node_name="clinic",
+        facility_code=FACILITY,
+        consumer="https://x.example/",
+        topic="ihe:FullDocumentEntry",
+        query_id="urn:uuid:aa2332d0-f8fe-11e0-be50-0800200c9a66",
+        query=query,
+        ends_at=timezone.now(),
+    )
+    models.SubscriptionPatient.objects.create(subscription=row, patient_id=patient)
+    listed = browser.get(reverse("admin:xds_subscription_changelist")).content.decode()
+    page = browser.get(reverse("admin:xds_subscription_change", args=[row.pk])).content.decode()
+    assert "$XDSDocumentEntryClassCode: A^^1.2.3, B^^1.2.3" in page
+    for each in (listed, page):
+        assert "ended" in each
+        assert masked(patient) in each
+        assert patient not in each
 
 
 def test_a_message_is_removed_with_its_files(
