@@ -1,7 +1,7 @@
 """The registry as an administrator sees it: looked at, never changed; every look is recorded (``AuditedAdmin``).
 
-Regional ids are masked. A search finds one patient, one document or one submission by its exact id, so that it is a
-point or a range of an index however large the registry is.
+Regional ids are masked. A search finds one patient, one document or one submission by its exact id, or the associations
+of one object, so that it is a point or a range of an index however large the registry is.
 """
 
 from __future__ import annotations
@@ -97,8 +97,9 @@ class RegistryAdmin(ReadOnly, AuditedAdmin):
         if not text:
             return queryset, False
         found = Q(shard_key=shard_key_of(text), patient_id=text) | Q(entry_uuid=text)
-        if "unique_id" in {field.name for field in self.model._meta.get_fields()}:
-            found |= Q(unique_id=text)
+        columns = {field.name for field in self.model._meta.get_fields()}
+        for name in columns & {"unique_id", "source_uuid", "target_uuid"}:
+            found |= Q(**{name: text})
         return queryset.filter(found), False
 
     @action(description=_("Patient's documents"), url_path="picture", icon="schema", permissions=["view"])
@@ -165,6 +166,8 @@ def _institution(xon: str) -> str:
     parts = (*xon.split("^"), *[""] * 10)
     return f"{parts[0]} ({parts[9]})" if parts[9] else parts[0]
 
+
+MOST_RELATIONS = 200  # on the page of one document
 
 _FILLS = {"submissionset": "#7c3aed", "documententry": "#0891b2", "folder": "#b45309"}
 
@@ -298,10 +301,14 @@ class DocumentEntryAdmin(RegistryAdmin):
     @admin.display(description=_("associations"))
     def relations(self, row: DocumentEntry) -> str:
         found = Association.objects.filter(Q(source_uuid=row.entry_uuid) | Q(target_uuid=row.entry_uuid))
-        return "\n".join(
+        shown = list(found.defer("fragment").order_by("id")[: MOST_RELATIONS + 1])
+        lines = [
             f"{each.source_uuid} {each.association_type.rpartition(':')[2]} {each.target_uuid}"
-            for each in found.defer("fragment").order_by("id")[:200]
-        )
+            for each in shown[:MOST_RELATIONS]
+        ]
+        if len(shown) > MOST_RELATIONS:
+            lines.append(gettext("There are more; the first %(count)s are shown.") % {"count": MOST_RELATIONS})
+        return "\n".join(lines)
 
 
 @admin.register(SubmissionSet)

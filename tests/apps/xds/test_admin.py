@@ -25,7 +25,7 @@ from apps.xds.services import register
 from hie.exchange.remembered import forget_all
 from hie.values.codes import Code
 from hie.values.documents import RPLC
-from hie.values.identifiers import masked
+from hie.values.identifiers import masked, new_uuid_urn
 from hie.values.times import JST
 from tests.apps.xds.samples import FACILITY, cx, entry, folder, member, relation, submission
 
@@ -70,6 +70,24 @@ def test_a_document_is_found_by_its_ids(browser: Client, registered: str) -> Non
     for text in (row.entry_uuid, row.unique_id, registered):
         assert "所見" in browser.get(url, {"q": text}).content.decode()
     assert "所見" not in browser.get(url, {"q": "9.9.9"}).content.decode()
+
+
+def test_associations_are_found_by_their_ends(browser: Client, registered: str) -> None:
+    uuid = models.DocumentEntry.objects.get().entry_uuid
+    url = reverse("admin:xds_association_changelist")
+    assert browser.get(url, {"q": uuid}).content.decode().count("HasMember") == 2
+    its_folder = models.Folder.objects.get().entry_uuid
+    assert browser.get(url, {"q": its_folder}).content.decode().count("HasMember") == 2
+    assert "HasMember" not in browser.get(url, {"q": new_uuid_urn()}).content.decode()
+
+
+def test_more_associations_than_are_shown_are_said(
+    browser: Client, registered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = reverse("admin:xds_documententry_change", args=[models.DocumentEntry.objects.get().pk])
+    assert "There are more" not in browser.get(url).content.decode()
+    monkeypatch.setattr(screens, "MOST_RELATIONS", 1)
+    assert "There are more; the first 1 are shown." in browser.get(url).content.decode()
 
 
 @pytest.mark.parametrize("model", SCREENS, ids=lambda each: each.__name__)
