@@ -122,6 +122,7 @@ SCHEDULE: dict[str, tuple[str, int]] = {
     "deliver messages": ("apps.xds.tasks.deliver_due", 2),
     "sweep assembled documents": ("apps.xds.tasks.sweep_assembled", 3600),
     "check documents": ("apps.xds.tasks.check_documents_when_due", 60),
+    "forget ended subscriptions": ("apps.xds.tasks.forget_ended_subscriptions", 86400),
     "scan storages": ("apps.ssmix.tasks.scan_due_storages", 5),
     "send notifications": ("apps.pix.tasks.send_notifications", 5),
     "try and adopt matching rules": ("apps.pix.tasks.carry_out_rules_runs", 5),

@@ -144,6 +144,13 @@ def known_nodes(fingerprint: str, sender: str) -> tuple[KnownNode, ...]:
     return tuple(known.values())
 
 
+@remembered(SECONDS)
+def node_named(name: str) -> KnownNode | None:
+    """The node with this name, switched off or not; None where there is none. One query."""
+    row = models.Node.objects.filter(name=name).values(*_NODE_COLUMNS).first()
+    return _known_node(row, "") if row is not None else None
+
+
 _NODE_COLUMNS = (
     "name",
     "enabled",

@@ -2,7 +2,12 @@
 
 A row is written in the database transaction of what it tells, and goes when the other side has taken it. Of a lane only
 the first message is tried; what fails is tried again after 5 seconds, 10, 20, up to an hour, and given up after a week,
-which is logged and stays visible. Nothing is sent to an address that its system has not registered (``Endpoint``).
+which is logged and stays visible. Nothing is sent to an address that no system has registered (``Endpoint``), or whose
+systems are switched off: it waits.
+
+One that is silent does not hold up the others. What was not tried yet goes first, an address that did not answer is
+asked once in a round, and a round ends after ``ROUND_SECONDS``. A delivery is broken off before its lease ends, so that
+no two processes are at the same message.
 """
 
 from __future__ import annotations
@@ -11,8 +16,11 @@ import logging
 import os
 import secrets
 import shutil
-from collections.abc import Sequence
-from datetime import timedelta
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +31,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from apps.atna.services import record_own_work
+from apps.network.queries import node_named
 from apps.xds.models import Endpoint, Outgoing
 from apps.xds.rules import subjects_of_patients
 from hie.exchange.audit import EXPORT, READ
@@ -38,8 +47,11 @@ log = logging.getLogger("apps.xds.outbox")
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(hours=1)
 PATIENCE = timedelta(days=7)
 LEASE = timedelta(minutes=5)  # a delivery that takes longer is taken for dead
+SLOWEST = 256 * 1024  # bytes a second of attachments; a large answer has as much more time
+ROUND_SECONDS = 20.0
 AT_ONCE = 100
 _MOST_DOUBLINGS = 16
+_MARGIN_SECONDS = 30.0
 _OBJECT = Code("urn:ihe:iti:2017:ObjectRef", "IHE XDS Metadata", "registry object reference")
 
 
@@ -69,55 +81,118 @@ def put(*, lane: str, url: str, envelope: bytes, **more: Any) -> None:
     Outgoing.objects.create(lane=lane, url=url, envelope=envelope, due_at=timezone.now(), **more)
 
 
-def deliver_due() -> int:
-    """Deliver the first message of every lane that is due; returns how many were taken by the other side."""
-    heads = Outgoing.objects.filter(given_up=False).values("lane").annotate(first=Min("id")).values("first")
-    due = Outgoing.objects.filter(pk__in=heads, due_at__lte=timezone.now()).order_by("due_at")
-    return sum(_deliver(row) for row in due[:AT_ONCE])
+class NotCalledError(Exception):
+    """Nothing may be sent to the address now: nobody has registered it any more, or its systems are switched off."""
 
 
-def _deliver(row: Outgoing) -> bool:
-    if not _claim(row):
-        return False
-    try:
-        _send(row)
-    except (CallError, OSError, ValueError) as failure:
-        _put_off(row, failure)
-        return False
-    paths = [Path(path) for _, path, _, _ in row.attachments]
-    with transaction.atomic():
-        _record(row, outcome=0)
+def discard(rows: Iterable[Outgoing]) -> None:
+    """Remove messages that nobody shall get any more, in the caller's database transaction, and then their files."""
+    for row in rows:
+        paths = _files_of(row)
         row.delete()
+        transaction.on_commit(partial(_remove, paths))
+
+
+def deliver_due(as_of_now: Callable[[Outgoing], Outgoing | None]) -> int:
+    """Deliver the first message of every lane that is due; returns how many were taken by the other side.
+
+    as_of_now: a notification as it may leave now, or None where there is nothing left to tell.
+    """
+    heads = Outgoing.objects.filter(given_up=False).values("lane").annotate(first=Min("id")).values("first")
+    due = Outgoing.objects.filter(pk__in=heads, due_at__lte=timezone.now()).order_by("attempts", "due_at")
+    ends, silent, taken = time.monotonic() + ROUND_SECONDS, set(), 0
+    for row in due[:AT_ONCE]:
+        if time.monotonic() > ends:
+            break
+        if row.url in silent:
+            continue
+        outcome = _deliver(row, as_of_now)
+        taken += outcome is _TAKEN
+        if outcome is _SILENT:
+            silent.add(row.url)
+    return taken
+
+
+_TAKEN, _REFUSED, _SILENT = "taken", "refused", "silent"
+
+
+def _deliver(row: Outgoing, as_of_now: Callable[[Outgoing], Outgoing | None]) -> str:
+    leased = timezone.now() + _lease(row)
+    if not _claim(row, leased):
+        return _REFUSED
+    try:
+        current = as_of_now(row) if row.number else row
+        if current is not None:
+            _send(current, leased)
+    except Exception as failure:
+        if not isinstance(failure, CallError | NotCalledError | OSError | ValueError):
+            log.exception("message %s of lane %s could not be sent", row.pk, row.lane)
+        _put_off(row, failure)
+        return _REFUSED if getattr(failure, "status", 0) else _SILENT
+    paths = _files_of(row)
+    with transaction.atomic():
+        if current is not None:
+            _record(current, outcome=0)
+        row.delete()
+    _remove(paths)
+    return _TAKEN if current is not None else _REFUSED
+
+
+def _files_of(row: Outgoing) -> list[Path]:
+    return [Path(path) for _, path, _, _ in row.attachments]
+
+
+def _remove(paths: Iterable[Path]) -> None:
     for path in paths:
         path.unlink(missing_ok=True)
-    return True
 
 
-def _claim(row: Outgoing) -> bool:
+def _lease(row: Outgoing) -> timedelta:
+    return LEASE + timedelta(seconds=sum(size for _, _, size, _ in row.attachments) / SLOWEST)
+
+
+def _claim(row: Outgoing, leased: datetime) -> bool:
     """Take the row for this process alone: whoever moves its time first has it."""
-    leased = timezone.now() + LEASE
     return bool(Outgoing.objects.filter(pk=row.pk, due_at=row.due_at).update(due_at=leased))
 
 
-def _send(row: Outgoing) -> None:
+def _send(row: Outgoing, leased: datetime) -> None:
+    _check_address(row.url)
     context = client_context(server_credentials()) if row.url.startswith("https:") else None
     files = tuple(Attachment(name, Path(path), size, kind) for name, path, size, kind in row.attachments)
     directory = _directory()
     with SoapClient(row.url, directory=directory, ssl_context=context) as client:
-        client.deliver(bytes(row.envelope), files, mtom=row.mtom)
+        watch = threading.Timer((leased - timezone.now()).total_seconds() - _MARGIN_SECONDS, client.abort)
+        watch.daemon = True
+        watch.start()
+        try:
+            client.deliver(bytes(row.envelope), files, mtom=row.mtom)
+        finally:
+            watch.cancel()
+
+
+def _check_address(url: str) -> None:
+    """Raises NotCalledError. A system is asked about that the network does not know: then it is nobody's."""
+    nodes = [node_named(name) for name in Endpoint.objects.filter(url=url).values_list("node_name", flat=True)]
+    if not any(each is not None and each.enabled for each in nodes):
+        raise NotCalledError("no system that is switched on has registered this address")
 
 
 def _put_off(row: Outgoing, failure: Exception) -> None:
+    """Later again, unless the row has gone meanwhile: its subscription was ended."""
     now = timezone.now()
-    row.attempts += 1
-    row.due_at = now + min(FIRST_PAUSE * 2 ** min(row.attempts - 1, _MOST_DOUBLINGS), LONGEST_PAUSE)
-    row.last_failure = f"{type(failure).__name__} {getattr(failure, 'status', '') or ''}".strip()
-    row.given_up = now - row.created_at > PATIENCE
+    attempts = row.attempts + 1
+    given_up = now - row.created_at > PATIENCE
     with transaction.atomic():
-        row.save(update_fields=["attempts", "due_at", "last_failure", "given_up"])
-        if row.given_up:
+        there = Outgoing.objects.filter(pk=row.pk).update(
+            attempts=attempts,
+            due_at=now + min(FIRST_PAUSE * 2 ** min(attempts - 1, _MOST_DOUBLINGS), LONGEST_PAUSE),
+            last_failure=f"{type(failure).__name__} {getattr(failure, 'status', '') or ''}".strip(),
+            given_up=given_up,
+        )
+        if there and given_up:
             _record(row, outcome=8)
-    if row.given_up:
+    if there and given_up:
         log.error("message %s of lane %s was not taken for a week and is given up", row.pk, row.lane)
 
 

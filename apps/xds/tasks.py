@@ -8,7 +8,7 @@ import threading
 from celery import shared_task
 from django.db import connections
 
-from apps.xds import outbox, services
+from apps.xds import services
 from apps.xds.models import DocumentCheck
 from apps.xds.services import rounds
 
@@ -18,13 +18,19 @@ log = logging.getLogger("apps.xds")
 @shared_task
 def deliver_due() -> int:
     """Deliver notifications and later answers that are due; returns how many were taken."""
-    return outbox.deliver_due()
+    return services.deliver_due()
 
 
 @shared_task
 def sweep_assembled() -> None:
     """Remove documents that were made on demand for answers which have left."""
     services.sweep_assembled()
+
+
+@shared_task
+def forget_ended_subscriptions() -> int:
+    """Remove subscriptions that ended long ago; returns how many."""
+    return services.forget_ended()
 
 
 @shared_task

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import select
+import socket
 import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -104,18 +106,35 @@ class SoapClient:
         self.deliver(envelope)
 
     def deliver(self, envelope: bytes, attachments: tuple[Attachment, ...] = (), *, mtom: bool = False) -> None:
-        """Send an envelope that is ready, such as an answer to a ReplyTo of its own; like ``tell``."""
+        """Send an envelope that is ready, such as an answer to a ReplyTo of its own; like ``tell``.
+
+        Whoever answers with success has taken it, whatever stands in the answer: many say so with an empty body that
+        calls itself SOAP. Only a fault says otherwise.
+        """
         with self._answered(envelope, attachments, mtom) as response:
-            kind = media_type(response.headers.get("Content-Type", ""))[0]
-            if kind == "application/soap+xml" or kind == "multipart/related":
-                fault = read_fault(self._read(response).body)
-            else:
-                self._all_of(self._pieces(response))
-                fault = None
+            fault = self._fault_in(response)
         if fault is not None:
             raise FaultError(fault, response.status)
         if not 200 <= response.status < 300:
             raise CallError(f"HTTP {response.status}: the message was not taken.", response.status)
+
+    def _fault_in(self, response: http.client.HTTPResponse) -> ReceivedFault | None:
+        """The fault in the answer to a message that has none, or None where it holds anything else."""
+        kind = media_type(response.headers.get("Content-Type", ""))[0]
+        try:
+            if kind in ("application/soap+xml", "multipart/related"):
+                return read_fault(self._read(response).body)
+            self._all_of(self._pieces(response))
+        except ExchangeError:
+            self._connection.close()
+        return None
+
+    def abort(self) -> None:
+        """Break off whatever goes on, from another thread: its caller gets a CallError."""
+        found = self._connection.sock
+        if found is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(found, socket.SHUT_RDWR)  # not TLS's own, which would wait for its peer
 
     @contextmanager
     def _answered(

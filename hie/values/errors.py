@@ -70,6 +70,7 @@ class Reason(Enum):
     TOPIC_NOT_SUPPORTED = Answers("103", "AE", "XDSRegistryError", "Sender", 400, "not-supported", 8)
     TERMINATION_TIME = Answers("102", "AE", "XDSRegistryError", "Sender", 400, "value", 8)
     SUBSCRIPTION_POLICY = Answers("102", "AE", "XDSRegistryError", "Sender", 400, "not-supported", 8)
+    POLICY_NOT_SUPPORTED = Answers("102", "AE", "XDSRegistryError", "Sender", 400, "not-supported", 8)
     SUBSCRIPTION_REFUSED = Answers("207", "AE", "XDSRegistryError", "Sender", 400, "processing", 8)
     UNKNOWN_SUBSCRIPTION = Answers("204", "AE", "XDSRegistryError", "Sender", 404, "not-found", 4)
     SUBSCRIPTION_KEPT = Answers("207", "AE", "XDSRegistryError", "Receiver", 500, "processing", 8)

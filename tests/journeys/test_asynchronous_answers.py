@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from apps.xds import models, outbox
+from apps.xds import models, services
 from apps.xds.services import submit
 from hie.transport.soap_client import DEFAULT_LIMITS, FaultError
 from hie.values.documents import DocumentRequest, RegistryResult, RetrieveRequest
@@ -96,8 +96,8 @@ def test_the_answer_goes_where_it_is_wanted(
     with answers_consumer() as consumer:
         registered(consumer.address)
         message_id = ask(region, consumer.address, service, action, body(region), mtom=mtom)
-        assert outbox.deliver_due() == 1
-        assert outbox.deliver_due() == 0
+        assert services.deliver_due() == 1
+        assert services.deliver_due() == 0
     (told,) = consumer.told
     message = arrived(told, tmp_path / "answers")
     assert (message.action, message.relates_to, message.to) == (f"{action}Response", message_id, consumer.address)
@@ -115,7 +115,7 @@ def test_it_waits_for_a_consumer_that_is_down(
         port = int(consumer.address.rpartition(":")[2].partition("/")[0])
         registered(consumer.address)
     ask(region, consumer.address, service, action, body(region), mtom=mtom)
-    assert outbox.deliver_due() == 0
+    assert services.deliver_due() == 0
     with answers_consumer(port) as back:
         back.refuses = True
         assert _tried_again(back) == 0
@@ -132,7 +132,7 @@ def _tried_again(consumer: Consumer) -> int:
     assert row.due_at > timezone.now()
     assert row.url == consumer.address
     models.Outgoing.objects.update(due_at=timezone.now())
-    return outbox.deliver_due()
+    return services.deliver_due()
 
 
 def test_an_address_that_nobody_registered_is_refused_and_nothing_is_done(region: Region) -> None:

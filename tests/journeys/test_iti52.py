@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps.xds import models, outbox
+from apps.xds import models, services
 from apps.xds.services import submit
 from hie.transport.soap_client import FaultError
 from hie.values.documents import APPROVED
@@ -30,10 +30,10 @@ def test_the_clinic_is_told_what_it_may_see(region: Region, consumer: Consumer) 
     assert record.patient_regional_id == region.regional_id
     assert all(each.encode() in bytes(record.message) for each in (ENTRIES, reference.rpartition("=")[2]))
     submit(region.document(b"abc"), facility_code=HOSPITAL)
-    assert outbox.deliver_due() == 0, "without consent there is nothing to tell"
+    assert services.deliver_due() == 0, "without consent there is nothing to tell"
     region.consent()
     submit(region.document(b"abcd"), facility_code=HOSPITAL)
-    assert outbox.deliver_due() == 1
+    assert services.deliver_due() == 1
     (told,) = consumer.told()
     row = models.DocumentEntry.objects.latest("id")
     assert row.entry_uuid.encode() in told.fragments[0]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from apps.xds import models, outbox
+from apps.xds import models, services
 from hie.transport.soap_client import FaultError
 from hie.values.subscriptions import FULL_DOCUMENT_ENTRY, Publication
 from hie.wire.soap.envelope import SoapBody
@@ -26,7 +26,7 @@ def test_what_the_hospital_publishes_reaches_the_clinic(region: Region, consumer
     event = submission(region.regional_id, entry(region.regional_id))
     told = Publication(event, FULL_DOCUMENT_ENTRY)
     region.client("hospital", "broker").tell(NOTIFY, publish.write_request(told))
-    assert outbox.deliver_due() == 1
+    assert services.deliver_due() == 1
     assert len(consumer.told()) == 1
     assert not models.DocumentEntry.objects.exists()
     (record,) = records("ITI-54")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -17,7 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from hie.transport.soap_client import CallError, SoapClient
 from hie.transport.soap_server import _certificate
-from hie.wire.soap.envelope import SoapBody, read_envelope, write_answer
+from hie.wire.soap.envelope import SoapBody, read_envelope, write_answer, write_fault
+from hie.wire.soap.faults import SoapFault
 
 
 def http(body: bytes, content_type: str = "application/soap+xml", status: str = "200 OK", extra: str = "") -> bytes:
@@ -103,6 +105,62 @@ def test_broken_answer(tmp_path, case):
             client.call("urn:a", b"<x/>")
         client.discard()
     assert not list(tmp_path.iterdir())
+
+
+EMPTY_BODY = b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Header/><s:Body/></s:Envelope>'
+TAKEN = {
+    "no content": lambda _: http(b"", "text/plain", "202 Accepted"),
+    "no content that calls itself SOAP": lambda _: http(b"", "application/soap+xml", "202 Accepted"),
+    "no content that calls itself MTOM": lambda _: http(b"", "multipart/related", "202 Accepted"),
+    "an empty SOAP body": lambda _: http(EMPTY_BODY),
+    "a page": lambda _: http(b"<html/>", "text/html"),
+    "an answer": answer,
+}
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_whoever_answers_with_success_has_taken_a_message(tmp_path, case):
+    with partner([[TAKEN[case]]]) as (url, _), SoapClient(url, directory=tmp_path) as client:
+        client.tell("urn:a", SoapBody((b"<x/>",)))
+
+
+NOT_TAKEN = {
+    "a fault": lambda _: http(write_fault(SoapFault("Sender", "no")), status="400 Bad Request"),
+    "a fault with success": lambda _: http(write_fault(SoapFault("Sender", "no"))),
+    "no content": lambda _: http(b"", "application/soap+xml", "503 Service Unavailable"),
+    "elsewhere": lambda _: http(b"", "text/html", "302 Found", "Location: http://127.0.0.1:9/\r\n"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_TAKEN)
+def test_a_fault_and_any_other_status_say_that_a_message_was_not_taken(tmp_path, case):
+    with partner([[NOT_TAKEN[case]]]) as (url, _), SoapClient(url, directory=tmp_path) as client:
+        with pytest.raises(CallError) as refusal:
+            client.tell("urn:a", SoapBody((b"<x/>",)))
+        assert refusal.value.status
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml\r\n\r\n<a>"])
+def test_a_call_is_broken_off_from_another_thread(tmp_path, said):
+    """A partner that says nothing, or never comes to an end, holds its caller as long as the caller wants."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+        def serve() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                read_request(peer)
+                peer.sendall(said)
+                client.abort()
+
+        with SoapClient(url, directory=tmp_path, timeout=60) as client:
+            thread = threading.Thread(target=serve, daemon=True)
+            thread.start()
+            with contextlib.suppress(CallError):
+                client.tell("urn:a", SoapBody((b"<x/>",)))
+                assert said, "nothing was answered, so nothing was taken"
+            thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_nobody_there(tmp_path):

@@ -1,7 +1,7 @@
 """The registry as an administrator sees it: looked at, never changed; every look is recorded (``AuditedAdmin``).
 
-Regional ids are masked. A search finds one patient, one document or one submission by its exact id, so that it is a
-point or a range of an index however large the registry is.
+Regional ids are masked. A search finds one patient, one document or one submission by its exact id, or the associations
+of one object, so that it is a point or a range of an index however large the registry is.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from apps.xds.models import (
     SubmissionSet,
     shard_key_of,
 )
-from apps.xds.queries.figures import Figures, figures
+from apps.xds.queries.figures import LONGEST, Figures, figures
 from apps.xds.queries.picture import COLUMNS, HEIGHT, WIDTH, Box, Picture, of_patient, of_submission, patients_of
 from apps.xds.queries.wording import worded_code, worded_facility
 from apps.xds.rules import subjects_of_patients
@@ -65,6 +65,8 @@ class PeriodForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or {}
         if cleaned.get("first") and cleaned.get("last") and cleaned["first"] > cleaned["last"]:
             raise forms.ValidationError(_("The first day has to be before the last one."))
+        if cleaned.get("first") and cleaned.get("last") and (cleaned["last"] - cleaned["first"]).days >= LONGEST:
+            raise forms.ValidationError(_("At most %(days)s days at once."), params={"days": LONGEST})
         return cleaned
 
 
@@ -78,6 +80,7 @@ class RegistryAdmin(ReadOnly, AuditedAdmin):
     show_full_result_count = False
     paginator = InfinitePaginator
     ordering = ("-id",)
+    sortable_by = ("registered",)  # any other order would read the whole table before its first row
     search_fields = ("patient_id",)  # makes the search box; get_search_results decides what it means
     search_help_text = _("Regional ID, entry UUID or unique ID, complete")
 
@@ -94,8 +97,9 @@ class RegistryAdmin(ReadOnly, AuditedAdmin):
         if not text:
             return queryset, False
         found = Q(shard_key=shard_key_of(text), patient_id=text) | Q(entry_uuid=text)
-        if "unique_id" in {field.name for field in self.model._meta.get_fields()}:
-            found |= Q(unique_id=text)
+        columns = {field.name for field in self.model._meta.get_fields()}
+        for name in columns & {"unique_id", "source_uuid", "target_uuid"}:
+            found |= Q(**{name: text})
         return queryset.filter(found), False
 
     @action(description=_("Patient's documents"), url_path="picture", icon="schema", permissions=["view"])
@@ -162,6 +166,8 @@ def _institution(xon: str) -> str:
     parts = (*xon.split("^"), *[""] * 10)
     return f"{parts[0]} ({parts[9]})" if parts[9] else parts[0]
 
+
+MOST_RELATIONS = 200  # on the page of one document
 
 _FILLS = {"submissionset": "#7c3aed", "documententry": "#0891b2", "folder": "#b45309"}
 
@@ -295,10 +301,14 @@ class DocumentEntryAdmin(RegistryAdmin):
     @admin.display(description=_("associations"))
     def relations(self, row: DocumentEntry) -> str:
         found = Association.objects.filter(Q(source_uuid=row.entry_uuid) | Q(target_uuid=row.entry_uuid))
-        return "\n".join(
+        shown = list(found.defer("fragment").order_by("id")[: MOST_RELATIONS + 1])
+        lines = [
             f"{each.source_uuid} {each.association_type.rpartition(':')[2]} {each.target_uuid}"
-            for each in found.defer("fragment").order_by("id")[:200]
-        )
+            for each in shown[:MOST_RELATIONS]
+        ]
+        if len(shown) > MOST_RELATIONS:
+            lines.append(gettext("There are more; the first %(count)s are shown.") % {"count": MOST_RELATIONS})
+        return "\n".join(lines)
 
 
 @admin.register(SubmissionSet)

@@ -8,11 +8,12 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.defaultfilters import filesizeformat
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
@@ -29,10 +30,13 @@ from apps.xds.models import (
     RepositoryCheck,
     Subscription,
 )
+from apps.xds.outbox import discard
+from apps.xds.queries.wording import worded_facility
 from apps.xds.rules import subjects_of_patients
 from apps.xds.services import dump_codes, load_codes
 from hie.values.access import Subject
 from hie.values.errors import ExchangeError
+from hie.values.identifiers import masked
 
 
 class CodesForm(forms.Form):
@@ -95,13 +99,38 @@ class EndpointAdmin(ModelAdmin):
 class SubscriptionAdmin(AuditedAdmin):
     """Who is told of what. A subscription may be ended here; it is made by its system."""
 
-    list_display = ("node_name", "topic", "any_patient", "ends_at", "created_at")
+    list_display = ("node_name", "topic", "whom", "state", "ends_at", "created_at")
     list_filter = ("topic", "any_patient")
     search_fields = ("node_name", "reference")
-    fields = ("node_name", "facility_code", "topic", "query_id", "consumer", "any_patient", "ends_at", "created_at")
+    fields = ("node_name", "its_facility", "topic", "whom", "conditions", "consumer", "state", "ends_at", "created_at")
 
     def subjects_of(self, row: Subscription) -> Iterable[Subject]:
         return subjects_of_patients(row.patients.values_list("patient_id", flat=True))
+
+    @admin.display(description=_("facility"), ordering="facility_code")
+    def its_facility(self, row: Subscription) -> str:
+        return str(worded_facility(row.facility_code))
+
+    @admin.display(description=_("patients"), ordering="any_patient")
+    def whom(self, row: Subscription) -> str:
+        if row.any_patient:
+            return gettext("any patient")
+        return "\n".join(masked(each.patient_id) for each in row.patients.all())
+
+    @admin.display(description=_("state"))
+    def state(self, row: Subscription) -> str:
+        ended = row.ends_at is not None and row.ends_at <= timezone.now()
+        return gettext("ended") if ended else gettext("in force")
+
+    @admin.display(description=_("filter"))
+    def conditions(self, row: Subscription) -> str:
+        """The parameters of the query; the patients, who are masked, stand above."""
+        named = ((name, values) for name, slots in row.query.items() for values in slots)
+        lines = (f"{name}: {', '.join(values)}" for name, values in named if not name.endswith("PatientId"))
+        return "\n".join(lines) or gettext("everything")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        return super().get_queryset(request).prefetch_related("patients")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -161,19 +190,48 @@ KINDS_OF_FAULTS = {
 }
 
 
+# Why the outbox could not deliver (apps/xds/outbox.py), in words.
+FAILURES = {
+    "CallError": _("no answer"),
+    "NotCalledError": _("address withdrawn, or system switched off"),
+}
+
+
 @admin.register(Outgoing)
 class OutgoingAdmin(AuditedAdmin):
     """Messages that nobody has taken yet."""
 
-    list_display = ("number", "url", "attempts", "last_failure", "due_at", "given_up")
+    list_display = ("what", "url", "state", "attempts", "failure", "due_at")
     list_filter = ("given_up", "number")
-    fields = ("number", "url", "attempts", "last_failure", "due_at", "given_up", "created_at")
+    fields = ("what", "url", "state", "attempts", "failure", "due_at", "created_at")
 
     def subjects_of(self, row: Outgoing) -> Iterable[Subject]:
         return subjects_of_patients((row.patient_id,)) if row.patient_id else ()
+
+    @admin.display(description=_("message"), ordering="number")
+    def what(self, row: Outgoing) -> str:
+        return gettext("notification (%(number)s)") % {"number": row.number} if row.number else gettext("answer")
+
+    @admin.display(description=_("state"), ordering="given_up")
+    def state(self, row: Outgoing) -> str:
+        return gettext("given up") if row.given_up else gettext("waiting")
+
+    @admin.display(description=_("last failure"))
+    def failure(self, row: Outgoing) -> str:
+        """What the outbox wrote down, an error and an HTTP status, in words."""
+        error, _sep, status = row.last_failure.partition(" ")
+        if status:
+            return gettext("answered with HTTP %(status)s") % {"status": status}
+        return str(FAILURES.get(error, row.last_failure))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def delete_model(self, request: HttpRequest, obj: Outgoing) -> None:
+        discard((obj,))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Outgoing]) -> None:
+        discard(queryset)

@@ -7,7 +7,7 @@ from apps.xds.models.objects import FragmentField
 
 class Migration(migrations.Migration):
 
-    dependencies = [("xds", "0006_offline_documents")]
+    dependencies = [("xds", "0008_figures_of_a_period")]
 
     operations = [
         migrations.SeparateDatabaseAndState(

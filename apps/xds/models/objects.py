@@ -101,7 +101,7 @@ class DocumentEntry(RegistryRow):
             models.Index(fields=["entry_uuid", "shard_key"], name="xds_entry_uuid"),
             models.Index(fields=["unique_id", "shard_key"], name="xds_entry_unique_id"),
             models.Index(fields=["logical_id", "version"], name="xds_entry_logical"),
-            models.Index(fields=["facility_code", "registered_at"], name="xds_entry_facility"),
+            models.Index(fields=["facility_code", "registered_at", "type_code"], name="xds_entry_figures"),
         ]
 
 

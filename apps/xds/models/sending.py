@@ -58,7 +58,7 @@ class Outgoing(models.Model):
     """A message on its way out: a notification, or an answer that is wanted elsewhere. It goes when it is delivered.
 
     lane: messages of one lane are delivered in their order. attachments: [content id, path, size, MIME type] of files
-    that belong to the row.
+    that belong to the row. of_registry: it tells of objects of the registry, where they are looked up when it leaves.
     """
 
     lane = models.CharField(_("lane"), max_length=64)
@@ -70,6 +70,7 @@ class Outgoing(models.Model):
     patient_id = models.CharField(_("regional ID"), max_length=128, blank=True)
     facility_code = models.CharField(_("facility"), max_length=10, blank=True)
     objects_told = models.JSONField(default=list, editable=False)
+    of_registry = models.BooleanField(default=False, editable=False)
     attempts = models.IntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due at"))
     given_up = models.BooleanField(_("given up"), default=False)

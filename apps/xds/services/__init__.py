@@ -21,14 +21,17 @@ from apps.xds.services.removing import (
     remove_objects,
 )
 from apps.xds.services.snapshots import Assembled
-from apps.xds.services.subscribing import patients_of_subscription, publish, subscribe, tell, unsubscribe
+from apps.xds.services.subscribing import forget_ended, patients_of_subscription, publish, subscribe, unsubscribe
+from apps.xds.services.telling import deliver_due
 from apps.xds.services.updating import update
 
 __all__ = [
     "Assembled",
     "IndexResult",
     "IndexedDocument",
+    "deliver_due",
     "dump_codes",
+    "forget_ended",
     "index_documents",
     "load_codes",
     "move_patient",
@@ -53,7 +56,6 @@ __all__ = [
     "submit",
     "subscribe",
     "sweep_assembled",
-    "tell",
     "unsubscribe",
     "update",
     "withdraw_offers",

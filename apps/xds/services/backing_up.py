@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,7 +149,7 @@ def _copy_outgoing(directory: Path) -> None:
     target.mkdir(mode=0o700)
     for attachments in Outgoing.objects.values_list("attachments", flat=True).iterator(_ALIVE_EACH):
         for _, path, *_ in attachments:
-            if Path(path).exists():
+            with suppress(FileNotFoundError):
                 shutil.copyfile(path, target / Path(path).name)
 
 

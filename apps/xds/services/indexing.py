@@ -16,6 +16,7 @@ from django.db import transaction
 from apps.xds import models
 from apps.xds.models import Status
 from apps.xds.services.storing import deprecate, hold, keep_contents, patient_of, store
+from apps.xds.services.telling import event_of, tell
 from apps.xds.shards import shards_of
 from hie.values.codes import Code
 from hie.values.documents import (
@@ -235,6 +236,11 @@ def _register(
 
     places = {each.entry.entry_uuid: contents[each.locator, each.sha256.lower()] for each in documents}
     store([*sets.values(), *entries, *associations], submission.facility_code, patient, places)
+    told: dict[str, list[RegistryObject]] = {}
+    made: list[RegistryObject] = [*entries, *sets.values()]
+    for owned in made:
+        told.setdefault(patients[owned.entry_uuid], []).append(owned)
+    tell({patient_id: event_of(objects) for patient_id, objects in told.items()})
 
 
 def _association(kind: str, source: str, target: str) -> Association:

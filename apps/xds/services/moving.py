@@ -1,4 +1,8 @@
-"""Documents follow their patient: when two persons turn out to be one, and when a link of charts is undone."""
+"""Documents follow their patient: when two persons turn out to be one, and when a link of charts is undone.
+
+Subscribers are told of what a query would find now and did not find before. They are asked about last, when the
+patients' wishes have followed too (apps/consent hears of it before this app does).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from apps.xds.models import (
     Association,
     DocumentEntry,
     Folder,
+    Outgoing,
     SubmissionSet,
     Subscription,
     SubscriptionPatient,
@@ -26,6 +31,8 @@ from apps.xds.models import (
 from apps.xds.services import id_map
 from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import hold
+from apps.xds.services.subscribing import follow_names
+from apps.xds.services.telling import before_moving, event_of_rows, tell_met, tell_moved
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.wire.ebxml.fragments import read_fragment, with_patient_id
 
@@ -37,21 +44,26 @@ def move_patient(*, subsumed: str, surviving: str) -> int:
     What was submitted under the subsumed id is found under the surviving one from then on (ITI TF-2: 3.8.4.2.4).
     """
     hold((subsumed, surviving))
-    moved = 0
+    wanted = before_moving(subsumed, surviving)
+    gone: dict[type[Any], list[Any]] = {}
     models: tuple[type[Any], ...] = (DocumentEntry, SubmissionSet, Folder)
     for model in models:
-        rows = list(model._default_manager.filter(shard_key=shard_key_of(subsumed), patient_id=subsumed))
+        gone[model] = rows = list(model._default_manager.filter(shard_key=shard_key_of(subsumed), patient_id=subsumed))
         for row in rows:
             row.fragment = with_patient_id(bytes(row.fragment), _cx(surviving))
         model._default_manager.bulk_update(rows, ["fragment"], batch_size=100)
-        moved += len(rows) if model is DocumentEntry else 0
     _map_anew({"shard_key": shard_key_of(subsumed), "patient_id": subsumed}, surviving)
     for table in PATIENT_TABLES:
         table._default_manager.filter(shard_key=shard_key_of(subsumed), patient_id=subsumed).update(
             patient_id=surviving, shard_key=shard_key_of(surviving)
         )
     SubscriptionPatient.objects.filter(patient_id=subsumed).update(patient_id=surviving)
-    return moved
+    Outgoing.objects.filter(patient_id=subsumed).update(patient_id=surviving)
+    if wanted:
+        event = event_of_rows(gone[DocumentEntry], gone[SubmissionSet], gone[Folder])
+        tell_moved(wanted, surviving, event)
+        tell_met(wanted, surviving, event)
+    return len(gone[DocumentEntry])
 
 
 @transaction.atomic
@@ -64,6 +76,8 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
     set or folder goes with its entries where all of them go; one that also holds entries of the other person stays.
     """
     hold((previous, current))
+    wanted = before_moving(previous, current)
+    follow_names(previous, current)
     charts = {(each.value, each.oid) for each in identifiers}
     of_previous = {"shard_key": shard_key_of(previous), "patient_id": previous}
     entries = DocumentEntry.objects.filter(**of_previous)
@@ -78,8 +92,10 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
     holding -= {row.source_uuid for row in associations if row.target_uuid in kept}
     joined = {row.entry_uuid for row in associations if row.source_uuid in moving | holding}
     _map_anew(of_previous, current, moving | holding | joined)
-    for model, going in ((DocumentEntry, moving), (SubmissionSet, holding), (Folder, holding), (Association, joined)):
-        _give(model, going, of_previous, current)
+    goes = ((DocumentEntry, moving), (SubmissionSet, holding), (Folder, holding), (Association, joined))
+    gone = {model: _give(model, going, of_previous, current) for model, going in goes}
+    if wanted:
+        tell_moved(wanted, current, event_of_rows(gone[DocumentEntry], gone[SubmissionSet], gone[Folder]))
     return len(moving)
 
 
@@ -146,8 +162,8 @@ def _map_anew(of_patient: dict[str, Any], current: str, only: Collection[str] | 
     )
 
 
-def _give(model: type[Any], uuids: Collection[str], of_patient: dict[str, Any], patient_id: str) -> None:
-    """Rows of one table and their side tables to another patient, columns and fragments."""
+def _give(model: type[Any], uuids: Collection[str], of_patient: dict[str, Any], patient_id: str) -> list[Any]:
+    """Rows of one table and their side tables to another patient, columns and fragments; the rows."""
     moved = {"patient_id": patient_id, "shard_key": shard_key_of(patient_id)}
     rows = list(model._default_manager.filter(entry_uuid__in=list(uuids), **of_patient))
     for row in rows:
@@ -157,6 +173,7 @@ def _give(model: type[Any], uuids: Collection[str], of_patient: dict[str, Any], 
     keys = [row.pk for row in rows]
     for table, owner in SIDE_TABLES.get(model, ()):
         table._default_manager.filter(**of_patient, **{f"{owner}__in": keys}).update(**moved)
+    return rows
 
 
 def _cx(regional_id: str) -> str:

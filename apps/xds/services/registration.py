@@ -37,9 +37,9 @@ from apps.xds.services.judging import (
     warnings_of,
 )
 from apps.xds.services.keeping import registered_contents, take_in
-from apps.xds.services.relationships import Change, Known
+from apps.xds.services.relationships import Change
 from apps.xds.services.storing import deprecate, hold, set_sources, store, touch_folders
-from apps.xds.services.subscribing import tell
+from apps.xds.services.telling import event_of, tell
 from hie.values.documents import (
     ON_DEMAND,
     Content,
@@ -182,11 +182,12 @@ def register_within(
     findings += relationships.findings(submission, known, patient_id, facility_code)
     if errors_of(findings):
         raise ExchangeError.of(errors_of(findings))
-    objects = _store(submission, facility_code, patient_id, known, contents, places, digest)
+    change = relationships.change(submission, known)
+    objects = _store(submission, facility_code, patient_id, change, contents, places, digest)
     if sources:
         set_sources(sources, dict.fromkeys(sources, patient_id))
     else:
-        tell(objects, patient_id)
+        tell({patient_id: event_of(objects, change.folders)})
     return RegistryResult(warnings_of(findings))
 
 
@@ -246,14 +247,13 @@ def _store(
     submission: Submission,
     facility_code: str,
     patient_id: str,
-    known: Mapping[str, Known],
+    change: Change,
     contents: Mapping[str, Content],
     places: Mapping[str, int],
     digest: str,
 ) -> list[RegistryObject]:
     moment = write_dtm(datetime.now(UTC))
     final = final_ids(submission)
-    change = relationships.change(submission, known)
     objects = [completed(each, final, patient_id, moment) for each in objects_of(submission)]
     objects += [completed(each, final, patient_id, moment) for each in change.associations]
     kept = registered_contents(contents.values())

@@ -1,23 +1,21 @@
-"""Subscriptions to metadata, and what is told of an event (DSUB; ITI TF-2: 3.52.4.1.3, 3.53.4.1, 3.54.4.1.3).
+"""Subscriptions to metadata, their ends, and events that others publish (DSUB; ITI TF-2: 3.52.4.1.3, 3.54.4.1.3).
 
-A subscription matches an event where its filter, a stored query, would find one of the objects of the event. It is told
-what its system may find at that moment: the gate is asked for each event, not when the subscription is made.
+What is told of an event, and to whom, is ``telling``.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
+from apps.pix.queries import subjects_of
 from apps.xds.models import Outgoing, Subscription, SubscriptionPatient
-from apps.xds.outbox import is_registered, put
-from apps.xds.rules import subjects_of_patients
+from apps.xds.outbox import PATIENCE, is_registered
 from apps.xds.services.judging import (
     UNKNOWN_PATIENT,
     completed,
@@ -26,17 +24,13 @@ from apps.xds.services.judging import (
     patient_of_submission,
 )
 from apps.xds.services.storing import store
-from apps.xds.stored_queries import ENTRIES, FOLDERS, SETS, Asked, Row, Table, of_patient, one_of, restrict, selected
-from hie.exchange.rows import fetch
-from hie.values.access import Access, Caller, Node, Permit, Subject
-from hie.values.documents import DocumentEntry, Folder, RegistryObject, StoredQuery, SubmissionSet
+from apps.xds.services.telling import broker_url, event_of, lane_of, matching, put
+from apps.xds.stored_queries import patient_parameters
+from hie.values.access import Caller, Subject
+from hie.values.documents import StoredQuery
 from hie.values.errors import ExchangeError, Finding, Reason
+from hie.values.identifiers import Identifier
 from hie.values.subscriptions import (
-    FOLDER_METADATA,
-    FULL_DOCUMENT_ENTRY,
-    MINIMAL_DOCUMENT_ENTRY,
-    SUBMISSION_SET_METADATA,
-    Notification,
     Publication,
     Received,
     SubscriptionAnswer,
@@ -45,23 +39,7 @@ from hie.values.subscriptions import (
 )
 from hie.values.subscriptions import Subscription as Wanted
 from hie.values.times import write_dtm
-from hie.wire.soap.envelope import write_request
-from hie.wire.wsnt import notify
-from hie.wire.wsnt.names import NOTIFY
 from hie.wire.wsnt.unsubscribe import reference, subscription_id
-
-_TABLES: dict[str, Table] = {
-    FULL_DOCUMENT_ENTRY: ENTRIES,
-    MINIMAL_DOCUMENT_ENTRY: ENTRIES,
-    SUBMISSION_SET_METADATA: SETS,
-    FOLDER_METADATA: FOLDERS,
-}
-_KINDS: dict[type, Table] = {DocumentEntry: ENTRIES, SubmissionSet: SETS, Folder: FOLDERS}
-
-
-def broker_url() -> str:
-    """The address at which we take subscriptions and their ends."""
-    return f"{settings.SOAP_URL}/broker"
 
 
 @transaction.atomic
@@ -114,12 +92,13 @@ _UNKNOWN = "The filter names a patient who is not known in this affinity domain.
 def unsubscribe(end: Unsubscription, *, caller: Caller) -> UnsubscriptionAnswer:
     """End a subscription of the caller's system; what was not delivered yet is dropped.
 
-    Raises ExchangeError(UNKNOWN_SUBSCRIPTION).
+    Raises ExchangeError(UNKNOWN_SUBSCRIPTION), for one that has ended by its time too (WS-BaseNotification 1.3: 6.1).
     """
-    row = Subscription.objects.filter(reference=subscription_id(end.reference), node_name=caller.node.name).first()
+    mine = Subscription.objects.filter(Q(ends_at=None) | Q(ends_at__gt=timezone.now()), node_name=caller.node.name)
+    row = mine.filter(reference=subscription_id(end.reference)).first()
     if row is None:
         raise ExchangeError(Reason.UNKNOWN_SUBSCRIPTION, "There is no subscription of yours at this address.")
-    Outgoing.objects.filter(lane=_lane(row)).delete()
+    Outgoing.objects.filter(lane=lane_of(row)).delete()
     row.delete()
     return UnsubscriptionAnswer()
 
@@ -128,17 +107,6 @@ def patients_of_subscription(end: Unsubscription) -> tuple[str, ...]:
     """The regional ids of the patients of a subscription that shall end."""
     named = SubscriptionPatient.objects.filter(subscription__reference=subscription_id(end.reference))
     return tuple(named.values_list("patient_id", flat=True))
-
-
-def tell(objects: Iterable[RegistryObject], patient_id: str) -> int:
-    """Put into the outbox what subscriptions want to know of an event; returns how many messages.
-
-    objects: what the event has stored, in this database transaction. One statement where nobody has subscribed.
-    """
-    messages = matching(objects, patient_id)
-    for row, notification in messages:
-        _put(row, notification, patient_id)
-    return len(messages)
 
 
 @transaction.atomic
@@ -163,98 +131,34 @@ def publish(publication: Publication, *, facility_code: str) -> Received:
     before = transaction.savepoint()
     try:
         store(objects, facility_code, lambda _: patient_id)
-        messages = matching(objects, patient_id)
+        messages = list(matching({patient_id: event_of(objects)}))
     except IntegrityError as taken:
         raise ExchangeError(Reason.DUPLICATE_ID_IN_REGISTRY, _REGISTERED, "") from taken
     finally:
         transaction.savepoint_rollback(before)
-    for row, notification in messages:
-        _put(row, notification, patient_id)
+    for message in messages:
+        put(message, of_registry=False)
     return Received()
 
 
 _REGISTERED = "An id of the publication is that of an object in the registry, which tells its subscribers itself."
 
 
-# Every registration asks this, and most patients have no subscription.
-_WANTING = (
-    "SELECT s.id FROM xds_subscription s WHERE (s.any_patient OR s.id IN"
-    " (SELECT p.subscription_id FROM xds_subscriptionpatient p WHERE p.patient_id = %s))"
-    " AND (s.ends_at IS NULL OR s.ends_at > %s)"
-)
+def forget_ended() -> int:
+    """Remove subscriptions that have ended so long ago that nothing of theirs waits to be delivered; how many."""
+    gone, _ = Subscription.objects.filter(ends_at__lt=timezone.now() - PATIENCE).delete()
+    return gone
 
 
-def matching(objects: Iterable[RegistryObject], patient_id: str) -> list[tuple[Subscription, Notification]]:
-    """The subscriptions that match an event, each with what it is told; the objects are in the registry."""
-    keys = [key for (key,) in fetch(_WANTING, [patient_id, connection.ops.adapt_datetimefield_value(timezone.now())])]
-    if not keys:
-        return []
-    rows = list(Subscription.objects.filter(pk__in=keys).order_by("id"))
-    uuids: dict[str, list[str]] = {}
-    for each in objects:
-        if type(each) in _KINDS:
-            uuids.setdefault(_KINDS[type(each)].name, []).append(each.entry_uuid)
-    found = []
-    for row in rows:
-        selected_rows = _selected(row, patient_id, uuids.get(_TABLES[row.topic].name, []))
-        found += [(row, each) for each in _notifications(row, selected_rows)]
-    return found
-
-
-def _selected(row: Subscription, patient_id: str, uuids: list[str]) -> list[Row]:
-    """The objects of the event that the filter finds and the subscriber may know of."""
-    if not uuids:
-        return []
-    table = _TABLES[row.topic]
-    slots = {name: tuple(tuple(slot) for slot in each) for name, each in row.query.items()}
-    query = StoredQuery(row.query_id, slots, leaf_class=row.topic != MINIMAL_DOCUMENT_ENTRY)
-    condition = of_patient(table.alias, patient_id).add(*one_of(f"{table.alias}.entry_uuid", uuids))
-    return selected(Asked(query, _permit(row, patient_id)), table, restrict(condition, query, table, types=False))
-
-
-def _permit(row: Subscription, patient_id: str) -> Permit:
-    """What the subscriber's system may find of the patient now."""
-    node = Node(row.node_name, row.facility_code, accesses=frozenset({Access.FIND}))
-    permit: Permit = import_string(settings.EXCHANGE["gate"])(
-        Caller(node), Access.FIND, subjects_of_patients((patient_id,))
-    )
-    return permit
-
-
-def _notifications(row: Subscription, rows: list[Row]) -> list[Notification]:
-    """All entries of an event in one message, submission sets and folders in one each (3.53.4.1.2)."""
-    if not rows:
-        return []
-    here = reference(broker_url(), row.reference)
-    groups = [rows] if _TABLES[row.topic] is ENTRIES else [[each] for each in rows]
-    if row.topic == MINIMAL_DOCUMENT_ENTRY:
-        return [Notification(row.topic, (), tuple(each.entry_uuid for each in rows), here, broker_url())]
-    return [Notification(row.topic, tuple(each.fragment for each in group), (), here, broker_url()) for group in groups]
-
-
-def _put(row: Subscription, notification: Notification, patient_id: str) -> None:
-    envelope, _ = write_request(
-        NOTIFY,
-        row.consumer,
-        notify.write_request(notification),
-        reply_to="",
-        parameters=tuple(each.encode() for each in row.consumer_parameters),
-    )
-    told = notification.object_refs or tuple(map(_id_of, notification.fragments))
-    put(
-        lane=_lane(row),
-        url=row.consumer,
-        envelope=envelope,
-        number="ITI-53",
-        patient_id=patient_id,
-        facility_code=row.facility_code,
-        objects_told=list(told),
-    )
-
-
-def _lane(row: Subscription) -> str:
-    return f"subscription {row.reference}"
-
-
-def _id_of(fragment: bytes) -> str:
-    return fragment.partition(b' id="')[2].partition(b'"')[0].decode()
+def follow_names(previous: str, current: str) -> None:
+    """A patient id that was joined to another stands for itself again: subscriptions that name it go back with it."""
+    named = SubscriptionPatient.objects.filter(patient_id=previous).select_related("subscription")
+    for each in named:
+        row = each.subscription
+        query = StoredQuery(row.query_id, {name: tuple(map(tuple, slots)) for name, slots in row.query.items()})
+        subjects = subjects_of(map(Identifier.from_cx, patient_parameters(query)))
+        meant = {subject.regional_id for subject in subjects}
+        if current in meant:
+            SubscriptionPatient.objects.get_or_create(subscription=row, patient_id=current)
+            if previous not in meant:
+                each.delete()

@@ -36,6 +36,7 @@ from apps.xds.services.judging import (
 from apps.xds.services.relationships import RELATIONSHIPS, REPLACING, Known, known_uuids, named_uuids
 from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import approved, hold, set_status, store, touch_folders
+from apps.xds.services.telling import event_of, tell
 from apps.xds.shards import shards_by_name, shards_of
 from hie.values.documents import (
     APPROVED,
@@ -187,6 +188,7 @@ class _Work:
             if isinstance(operation, NewStatus) and self._versions_named(operation.target) == []:
                 self._change_status(operation.target, operation.new_status)
         touch_folders(touched, moment)
+        tell({self.patient_id: event_of(objects, touched)})
 
     def _community(self) -> Iterator[Finding]:
         for each in self.submission.submission_sets:

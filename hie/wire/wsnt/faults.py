@@ -31,6 +31,9 @@ _FAULTS: dict[Reason, _Fault] = {
         "UnacceptableInitialTerminationTimeFault", "<wsnt:MinimumTime>{now}</wsnt:MinimumTime>"
     ),
     Reason.SUBSCRIPTION_POLICY: _Fault("UnrecognizedPolicyRequestFault"),
+    Reason.POLICY_NOT_SUPPORTED: _Fault(
+        "UnsupportedPolicyRequestFault", "<wsnt:UnsupportedPolicy>wsnt:UseRaw</wsnt:UnsupportedPolicy>"
+    ),
     Reason.SUBSCRIPTION_REFUSED: _Fault("SubscribeCreationFailedFault"),
     Reason.UNKNOWN_SUBSCRIPTION: _Fault("ResourceUnknownFault", resource=True),
     Reason.SUBSCRIPTION_KEPT: _Fault("UnableToDestroySubscriptionFault"),

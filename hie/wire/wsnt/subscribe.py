@@ -29,6 +29,8 @@ _REQUEST, _RESPONSE, _FILTER = wsnt("Subscribe"), wsnt("SubscribeResponse"), wsn
 _CONSUMER, _ADDRESS = wsnt("ConsumerReference"), f"{{{WSA}}}Address"
 _TOPIC, _QUERY = wsnt("TopicExpression"), rim("AdhocQuery")
 _UNTIL, _POLICY = wsnt("InitialTerminationTime"), wsnt("SubscriptionPolicy")
+_USE_RAW = wsnt("UseRaw")
+_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 _REFERENCE, _NOW, _ENDS = wsnt("SubscriptionReference"), wsnt("CurrentTime"), wsnt("TerminationTime")
 _QNAME = re.compile(r"[^\W\d][\w.-]{0,99}(?::[^\W\d][\w.-]{0,99})?")
 _MAX_URL = 1000
@@ -181,7 +183,9 @@ def _read_until(request: etree._Element, findings: list[Finding]) -> datetime | 
             until.after(datetime.now(UTC))
     except OverflowError:
         until = None
-    if text and until is None:
+    element = request.find(_UNTIL)
+    nothing = element is None or element.get(_NIL, "").strip() in ("1", "true")
+    if until is None and (text or not nothing):
         detail = "InitialTerminationTime has to be a dateTime such as 2030-01-31T00:00:00Z, or a duration such as P30D."
         findings.append(Finding(Reason.TERMINATION_TIME, detail, "InitialTerminationTime"))
     return until
@@ -192,7 +196,14 @@ def _unknown_parts(request: etree._Element) -> Iterator[Finding]:
         if each.tag not in (_TOPIC, _QUERY):
             detail = f"The filter {etree.QName(each).localname} is not known here; use a rim:AdhocQuery."
             yield Finding(Reason.INVALID_FILTER, detail, "Filter")
-    if request.find(f"{_POLICY}/*") is not None:
-        yield Finding(
-            Reason.SUBSCRIPTION_POLICY, "No SubscriptionPolicy is known here; leave it out.", "SubscriptionPolicy"
-        )
+    for each in request.iterfind(f"{_POLICY}/*"):
+        if each.tag == _USE_RAW:
+            detail = "Notifications come in wsnt:Notify (ITI TF-2: 3.53.4.1.2); leave wsnt:UseRaw out."
+            yield Finding(Reason.POLICY_NOT_SUPPORTED, detail, "SubscriptionPolicy")
+        elif isinstance(each.tag, str):
+            detail = f"The SubscriptionPolicy {etree.QName(each).localname} is not known here; leave it out."
+            yield Finding(Reason.SUBSCRIPTION_POLICY, detail, "SubscriptionPolicy")
+    for name in (_CONSUMER, _FILTER, _UNTIL, _POLICY):
+        if len(request.findall(name)) > 1:
+            place = etree.QName(name).localname
+            yield Finding(Reason.SUBSCRIPTION_REFUSED, f"{place} may be given once only.", place)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.atna.models import AuditRecord
 from apps.terminology.models import Code as TerminologyCode
 from apps.terminology.models import CodeSystem
-from apps.xds import models
+from apps.xds import models, outbox
 from apps.xds.admin import registry as screens
 from apps.xds.queries import picture as queries_picture
 from apps.xds.queries.figures import figures
@@ -22,9 +25,9 @@ from apps.xds.services import register
 from hie.exchange.remembered import forget_all
 from hie.values.codes import Code
 from hie.values.documents import RPLC
-from hie.values.identifiers import masked
+from hie.values.identifiers import masked, new_uuid_urn
 from hie.values.times import JST
-from tests.apps.xds.samples import FACILITY, entry, folder, member, relation, submission
+from tests.apps.xds.samples import FACILITY, cx, entry, folder, member, relation, submission
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +70,24 @@ def test_a_document_is_found_by_its_ids(browser: Client, registered: str) -> Non
     for text in (row.entry_uuid, row.unique_id, registered):
         assert "所見" in browser.get(url, {"q": text}).content.decode()
     assert "所見" not in browser.get(url, {"q": "9.9.9"}).content.decode()
+
+
+def test_associations_are_found_by_their_ends(browser: Client, registered: str) -> None:
+    uuid = models.DocumentEntry.objects.get().entry_uuid
+    url = reverse("admin:xds_association_changelist")
+    assert browser.get(url, {"q": uuid}).content.decode().count("HasMember") == 2
+    its_folder = models.Folder.objects.get().entry_uuid
+    assert browser.get(url, {"q": its_folder}).content.decode().count("HasMember") == 2
+    assert "HasMember" not in browser.get(url, {"q": new_uuid_urn()}).content.decode()
+
+
+def test_more_associations_than_are_shown_are_said(
+    browser: Client, registered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = reverse("admin:xds_documententry_change", args=[models.DocumentEntry.objects.get().pk])
+    assert "There are more" not in browser.get(url).content.decode()
+    monkeypatch.setattr(screens, "MOST_RELATIONS", 1)
+    assert "There are more; the first 1 are shown." in browser.get(url).content.decode()
 
 
 @pytest.mark.parametrize("model", SCREENS, ids=lambda each: each.__name__)
@@ -157,6 +178,116 @@ def test_figures_by_facility_type_and_day(browser: Client, registered: str) -> N
     assert table[0] == "by,name,code,documents"
     assert {"day,2026-04-01,,2", "type,'=1+1,\"'=1+1, 1.2.3\",1"} <= set(table)
     assert "before the last" in browser.get(url, {"first": "2026-04-02", "last": "2026-04-01"}).content.decode()
+
+
+def test_a_longer_period_than_can_be_counted_is_said(browser: Client) -> None:
+    url = reverse("admin:xds_documententry_figures")
+    page = browser.get(url, {"first": "2025-04-01", "last": "2026-04-02"}).content.decode()
+    assert "At most 366 days at once." in page
+    assert "documents registered" not in page
+    assert "documents registered" in browser.get(url, {"first": "2025-04-01", "last": "2026-04-01"}).content.decode()
+
+
+def test_figures_are_counted_from_an_index_alone(registered: str) -> None:
+    """However many documents there are: of each facility the range of the period, and no row of the table itself."""
+    models.DocumentEntry.objects.update(registered_at=datetime(2026, 4, 1, tzinfo=JST))
+    with CaptureQueriesContext(connection) as seen:
+        figures(date(2026, 4, 1), date(2026, 4, 1))
+    codes, *counts = [each["sql"] for each in seen if "xds_documententry" in each["sql"]]
+    assert len(counts) == 3
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            for sql in (codes, *counts):
+                plan = cursor.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+                read = [detail for *_, detail in plan if "xds_documententry" in detail or " e " in f" {detail} "]
+                assert read
+                assert all("USING COVERING INDEX xds_entry_figures" in detail for detail in read), sql
+            return
+        cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
+        for sql in counts:
+            cursor.execute(f"EXPLAIN {sql}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert "Index Only Scan" in plan
+            assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("model", SCREENS, ids=lambda each: each.__name__)
+def test_a_list_is_sorted_by_nothing_that_would_read_the_whole_table(
+    browser: Client, registered: str, model: Any
+) -> None:
+    page = browser.get(reverse(f"admin:xds_{model._meta.model_name}_changelist")).content.decode()
+    assert "?o=" not in page or model is models.DocumentEntry
+
+
+@pytest.mark.parametrize(
+    ("failure", "given_up", "words"),
+    [
+        ("CallError", False, ("no answer", "waiting")),
+        ("CallError 503", False, ("answered with HTTP 503", "waiting")),
+        ("FaultError 400", True, ("answered with HTTP 400", "given up")),
+        ("NotCalledError", False, ("address withdrawn, or system switched off", "waiting")),
+        ("TypeError", False, ("TypeError", "waiting")),
+    ],
+)
+def test_why_a_message_waits_is_said_in_words(
+    browser: Client, patient: str, failure: str, given_up: bool, words: tuple[str, ...]
+) -> None:
+    outbox.put(
+        lane="a",
+        number="ITI-53",
+        url="https://x.example/",
+        envelope=b"<e/>",
+        patient_id=patient,
+        last_failure=failure,
+        given_up=given_up,
+    )
+    row = models.Outgoing.objects.get()
+    for url in (reverse("admin:xds_outgoing_changelist"), reverse("admin:xds_outgoing_change", args=[row.pk])):
+        page = browser.get(url).content.decode()
+        assert all(each in page for each in (*words, "notification (ITI-53)")), url
+        assert patient not in page
+
+
+def test_what_a_subscription_wants_is_said(browser: Client, patient: str) -> None:
+    query = {"$XDSDocumentEntryPatientId": [[cx(patient)]], "$XDSDocumentEntryClassCode": [["A^^1.2.3", "B^^1.2.3"]]}
+    row = models.Subscription.objects.create(
+        reference="a" * 32,
+        node_name="clinic",
+        facility_code=FACILITY,
+        consumer="https://x.example/",
+        topic="ihe:FullDocumentEntry",
+        query_id="urn:uuid:aa2332d0-f8fe-11e0-be50-0800200c9a66",
+        query=query,
+        ends_at=timezone.now(),
+    )
+    models.SubscriptionPatient.objects.create(subscription=row, patient_id=patient)
+    listed = browser.get(reverse("admin:xds_subscription_changelist")).content.decode()
+    page = browser.get(reverse("admin:xds_subscription_change", args=[row.pk])).content.decode()
+    assert "$XDSDocumentEntryClassCode: A^^1.2.3, B^^1.2.3" in page
+    for each in (listed, page):
+        assert "ended" in each
+        assert masked(patient) in each
+        assert patient not in each
+
+
+def test_a_message_is_removed_with_its_files(
+    browser: Client, tmp_path: Path, django_capture_on_commit_callbacks: Any
+) -> None:
+    for how in ("one", "chosen"):
+        kept = tmp_path / how
+        kept.write_bytes(b"abc")
+        outbox.put(
+            lane=how, url="https://x.example/", envelope=b"<e/>", attachments=[["1@x", str(kept), 3, "text/plain"]]
+        )
+        row = models.Outgoing.objects.get()
+        with django_capture_on_commit_callbacks(execute=True):
+            if how == "one":
+                browser.post(reverse("admin:xds_outgoing_delete", args=[row.pk]), {"post": "yes"})
+            else:
+                asked = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+                browser.post(reverse("admin:xds_outgoing_changelist"), asked)
+        assert not models.Outgoing.objects.exists()
+        assert not kept.exists()
 
 
 def test_a_long_period_is_cut_to_a_year() -> None:

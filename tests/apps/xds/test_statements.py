@@ -165,7 +165,7 @@ def update_of(row: models.DocumentEntry, patient: str, *, restricted: bool) -> M
 def test_iti_57_and_92(patient: str, transaction: Transaction, restricted: bool) -> None:
     """Two of them ask whose the versions before are, so that all patients are held at once."""
     register(submission(patient, entry(patient)), facility_code=FACILITY)
-    assert cost(transaction, update_of(latest(), patient, restricted=restricted), patient) == (1, 15)
+    assert cost(transaction, update_of(latest(), patient, restricted=restricted), patient) == (1, 16)
 
 
 def test_iti_61(patient: str) -> None:

@@ -424,7 +424,7 @@ def test_what_a_submission_set_holds_it_holds_for_ever(patient: str) -> None:
 
 
 def test_what_was_offline_before_is_marked(patient: str) -> None:
-    """The migration reads it in the fragments that are there."""
+    """The migration reads it in the fragments that are there, which nobody had packed before it."""
     offline, online = (
         entry(patient, entry_uuid=new_uuid_urn(), document_availability=each) for each in (OFFLINE, ONLINE)
     )
@@ -432,6 +432,10 @@ def test_what_was_offline_before_is_marked(patient: str) -> None:
     assert set(models.DocumentEntry.objects.filter(offline=True)) == {
         models.DocumentEntry.objects.get(entry_uuid=offline.entry_uuid)
     }
-    models.DocumentEntry.objects.update(offline=False)
+    with connection.cursor() as cursor:
+        for row in models.DocumentEntry.objects.all():
+            cursor.execute(
+                "UPDATE xds_documententry SET fragment = %s, offline = %s WHERE id = %s", [row.fragment, False, row.pk]
+            )
     import_module("apps.xds.migrations.0006_offline_documents").mark(None, SimpleNamespace(connection=connection))
     assert models.DocumentEntry.objects.get(offline=True).entry_uuid == offline.entry_uuid

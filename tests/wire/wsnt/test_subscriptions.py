@@ -136,7 +136,20 @@ URL = "https://clinic.example/notify"
         (
             "</wsnt:Subscribe>",
             "<wsnt:SubscriptionPolicy><wsnt:UseRaw/></wsnt:SubscriptionPolicy></wsnt:Subscribe>",
+            Reason.POLICY_NOT_SUPPORTED,
+        ),
+        (
+            "</wsnt:Subscribe>",
+            "<wsnt:SubscriptionPolicy><Own xmlns='urn:x'/></wsnt:SubscriptionPolicy></wsnt:Subscribe>",
             Reason.SUBSCRIPTION_POLICY,
+        ),
+        (ENDS, "", Reason.TERMINATION_TIME),
+        ("</wsnt:Subscribe>", "<wsnt:Filter/></wsnt:Subscribe>", Reason.SUBSCRIPTION_REFUSED),
+        ("</wsnt:Subscribe>", "<wsnt:ConsumerReference/></wsnt:Subscribe>", Reason.SUBSCRIPTION_REFUSED),
+        (
+            "</wsnt:Subscribe>",
+            "<wsnt:InitialTerminationTime>P1D</wsnt:InitialTerminationTime></wsnt:Subscribe>",
+            Reason.SUBSCRIPTION_REFUSED,
         ),
     ],
 )
@@ -144,6 +157,13 @@ def test_refusals(before: str, after: str, reason: Reason) -> None:
     found = changed(before, after)
     assert reason in {each.reason for each in found.findings}
     assert all("山田" not in each.detail for each in found.findings)
+
+
+def test_no_end_at_all_may_be_asked_for() -> None:
+    """WS-BaseNotification 1.3: 4.2, InitialTerminationTime with xsi:nil."""
+    nil = '<wsnt:InitialTerminationTime xmlns:x="http://www.w3.org/2001/XMLSchema-instance" x:nil="true"/>'
+    found = changed(f"<wsnt:InitialTerminationTime>{ENDS}</wsnt:InitialTerminationTime>", nil)
+    assert (found.until, found.findings) == (None, ())
 
 
 def test_a_consumer_cannot_write_our_headers() -> None:
@@ -248,6 +268,7 @@ SUBSCRIBE_FAULTS = {
     Reason.TOPIC_NOT_SUPPORTED: "TopicNotSupportedFault",
     Reason.TERMINATION_TIME: "UnacceptableInitialTerminationTimeFault",
     Reason.SUBSCRIPTION_POLICY: "UnrecognizedPolicyRequestFault",
+    Reason.POLICY_NOT_SUPPORTED: "UnsupportedPolicyRequestFault",
     Reason.SUBSCRIPTION_REFUSED: "SubscribeCreationFailedFault",
     Reason.BUSY: "SubscribeCreationFailedFault",
     Reason.CALLER_NOT_ENTITLED: "SubscribeCreationFailedFault",
