@@ -7,7 +7,8 @@ asOtherIDs (HL7 v2 leaves it out). A page is of initialQuantity records; the nex
 whose answers have this form too, or given up by ``cancel_query``.
 
 A parameter whose PN says ``SRCH`` asks for near matches; ``*`` and ``?`` are wildcards as in HL7 v2. IHE allows one
-value in a parameter; several are read as alternatives.
+value in a parameter; several are read as alternatives. Several livingSubjectName are alternatives too, several
+livingSubjectId have all to match (3.47.4.1.2).
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def read_request(message: SoapMessage) -> DemographicsQuery:
     query = DemographicsQuery(
         message_id=wrapper.message_id(message),
         query_tag=id_text(at(root, f"{_QUERY}/queryId")),
-        names=_groups(root, "livingSubjectName", _name),
+        names=_names(root),
         births=_births(root, findings),
         sexes=_sexes(root),
         addresses=_groups(root, "patientAddress", _address),
@@ -169,7 +170,8 @@ def write_refusal(message: SoapMessage, error: ExchangeError, query_id: str, ech
 
 
 def write_request(query: DemographicsQuery, devices: Devices) -> SoapBody:
-    """Write a query of our own. queryId is ``query_tag`` (``root^extension``); absent ids are made."""
+    """Write a query of our own. queryId is ``query_tag`` (``root^extension``); absent ids are made. Of several demands
+    on the name HL7 v3 can ask only the first."""
     quantity = f'<initialQuantity value="{query.page_size}"/>' if query.page_size else ""
     degree = ""
     if query.minimum_score is not None:
@@ -226,6 +228,12 @@ def _groups(root: etree._Element, name: str, read: Callable[[etree._Element], T]
     """The criteria of each instance of a parameter that ask anything."""
     groups = (tuple(filter(None, map(read, values))) for values in _values(root, name))
     return tuple(filter(None, groups))
+
+
+def _names(root: etree._Element) -> tuple[tuple[NameCriterion, ...], ...]:
+    """One demand: of every value in every livingSubjectName one has to be met ("logically connected with an or")."""
+    names = tuple(name for group in _groups(root, "livingSubjectName", _name) for name in group)
+    return (names,) if names else ()
 
 
 def _name(value: etree._Element) -> NameCriterion:
@@ -415,7 +423,7 @@ def _write_parameters(query: DemographicsQuery) -> str:
             "LivingSubject.id",
             [[write_ii(replace(each, type_code=""), "value") for each in group] for group in query.identifiers],
         ),
-        ("livingSubjectName", "LivingSubject.name", [map(_write_name, group) for group in query.names]),
+        ("livingSubjectName", "LivingSubject.name", [[_write_name(name)] for name in next(iter(query.names), ())]),
         (
             "otherIDsScopingOrganization",
             "OtherIDs.scopingOrganization.id",
