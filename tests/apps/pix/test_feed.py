@@ -23,6 +23,7 @@ from apps.pix.models import (
     persons_joined,
     records_moved,
 )
+from apps.pix.queries.cross_references import find_authority
 from hie.exchange.remembered import forget_all
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -349,7 +350,8 @@ NATIONAL = Address(text="マイナンバー 9832-0567-3214")
     ("change", "reason", "location"),
     [
         ({"identifiers": (chart(CLINIC, "2"),)}, Reason.UNKNOWN_DOMAIN, "identifier.authority"),
-        ({"identifiers": (chart(HOSPITAL, "1"), chart(CLINIC, "2"))}, Reason.UNKNOWN_DOMAIN, "identifier.authority"),
+        ({"identifiers": (chart(HOSPITAL, "1"), chart(CLINIC, "2"))}, Reason.UNKNOWN_DOMAIN, "identifier[2].authority"),
+        ({"identifiers": (chart(HOSPITAL, "1"), chart(HOSPITAL, " "))}, Reason.REQUIRED_MISSING, "identifier[2]"),
         ({"identifiers": (FOREIGN,)}, Reason.UNKNOWN_DOMAIN, "identifier.authority"),
         ({"identifiers": (chart(HOSPITAL, " "),)}, Reason.REQUIRED_MISSING, "identifier"),
         ({"identifiers": (chart(HOSPITAL, "1" * 65),)}, Reason.WRONG_DATA_TYPE, "identifier"),
@@ -512,3 +514,15 @@ def test_figures_of_the_index() -> None:
     review = found.pop("review")
     assert found == {"persons": 2, "identifiers": 3, "by_facility": {HOSPITAL: 2, CLINIC: 1}}
     assert (review.waiting, review.oldest, review.linked, review.overturned) == (0, None, 1, 0)
+
+
+def test_an_authority_whose_two_names_mean_two_is_none() -> None:
+    clinic = network.authority(OIDS[CLINIC])
+    assert clinic is not None
+    torn = Identifier("1", AssigningAuthority(OIDS[HOSPITAL], clinic.namespace))
+    with pytest.raises(ExchangeError) as refusal:
+        tell(HOSPITAL, "1", identifiers=(torn,))
+    assert (refusal.value.reason, refusal.value.findings[0].location) == (Reason.UNKNOWN_DOMAIN, "identifier.authority")
+    assert find_authority(torn.assigning_authority) is None
+    own = Identifier("1", AssigningAuthority(OIDS[HOSPITAL], "a name of its own"))
+    assert tell(HOSPITAL, "1", identifiers=(own,)).regional_id
