@@ -135,19 +135,29 @@ def write_name(name: PersonName) -> str:
 
 
 def _is_legal_name(segment: Segment, repetition: str) -> bool:
-    """XPN-7 ``L`` or nothing that says otherwise: a maiden name or a pseudonym comes second."""
-    return segment.component_of(repetition, 7) in ("", "L", "D", "C", "I", "P", "A") or (
-        segment.component_of(repetition, 8) == "L"
+    """XPN-7 ``L`` or nothing that says otherwise: a maiden name, an alias or a pseudonym comes second."""
+    return (
+        segment.component_of(repetition, 7) in ("", "L", "D", "C")
+        or segment.component_of(repetition, 8) == "L"
+        or bool(_label_one_off(segment, repetition))
     )
 
 
 def _representation(segment: Segment, repetition: str) -> str:
     """XPN-8, or its neighbours where the sender counts one off; "" where nobody says."""
-    for component in (8, 9, 7):
+    for component in (8, 9):
         label = _REPRESENTATIONS.get(segment.component_of(repetition, component).strip().upper())
-        if label and (component != 7 or not segment.component_of(repetition, 8)):
+        if label:
             return label
-    return ""
+    return _label_one_off(segment, repetition)
+
+
+def _label_one_off(segment: Segment, repetition: str) -> str:
+    """The representation in XPN-7, where its letters say the same: ``A`` is an alias there, ``P`` a partner's name."""
+    label = _REPRESENTATIONS.get(segment.component_of(repetition, 7).strip().upper(), "")
+    if not label or segment.component_of(repetition, 8):
+        return ""
+    return label if _name_parts(segment, repetition).script == label else ""
 
 
 def _name_parts(segment: Segment, repetition: str) -> NameParts:
@@ -229,7 +239,10 @@ def _telephones(segment: Segment, field: int) -> list[str]:
 
 
 def _telephone(segment: Segment, repetition: str) -> str:
-    """The whole number in XTN-12, or area and local number in 6 and 7, or the old form in 1."""
+    """The whole number in XTN-12, or area and local number in 6 and 7, or the old form in 1; none of a fax or a mail
+    address (XTN-3)."""
+    if segment.component_of(repetition, 3).strip().upper() in ("FX", "INTERNET", "X.400"):
+        return ""
     whole, local, area, old = (_plain(segment.component_of(repetition, place)) for place in (12, 7, 6, 1))
     return whole or "-".join(filter(None, (area, local))) * bool(local) or old
 
@@ -278,7 +291,7 @@ _CLEARABLE: tuple[tuple[str, Callable[[Segment], bool]], ...] = (
     ("sex", lambda pid: pid.is_null(8)),
     ("addresses", lambda pid: pid.is_null(11)),
     ("telephones", lambda pid: pid.is_null(13)),
-    ("death_time", lambda pid: pid.is_null(29)),
+    ("death_time", lambda pid: pid.is_null(29) or (not pid.field(29) and pid.component(30, 1).strip().upper() == "N")),
 )
 
 
