@@ -70,6 +70,27 @@ def test_conflicts(client: MllpClient) -> None:
     assert [row[2] for row in recorded()] == [0, 0, 4, 0, 4, 8]
 
 
+def test_a_transfer_of_somebody_unknown_begins_a_stay(client: MllpClient) -> None:
+    assert said(answer(client, event("A02", "E1", "4E"))) == "AA"
+    assert (Encounter.objects.get().state, Encounter.objects.get().ward) == ("open", "4E")
+
+
+def test_a_sender_in_enhanced_mode(client: MllpClient) -> None:
+    def enhanced(message: bytes) -> bytes:
+        return message.replace(b"|P|2.5||||||UNICODE", b"|P|2.5|||AL|NE||UNICODE", 1)
+
+    assert said(answer(client, enhanced(event("A01", "E1")))) == "CA"
+    assert said(answer(client, enhanced(event("A01", "E2", visit="V2")))) == "CE"
+
+
+def test_a_nul_in_a_name_is_no_reason_to_lose_the_patient(client: MllpClient) -> None:
+    for number, nul in enumerate((b"\\X00\\", bytes(1))):
+        name = "山".encode() + nul + "田".encode()
+        message = event("A01", f"E{number}", visit=f"V{number}").replace("山田".encode(), name)
+        assert said(answer(client, message.replace(b"PV1||I", b"PV1||O"))) == "AA"
+    assert Encounter.objects.first().record.ideographic_family == "山田"  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("name", ["refused-event", "refused-movement", "refused-z99-without-zbe"])
 def test_broken_events_get_an_answer_and_the_connection_lives(client: MllpClient, name: str) -> None:
     assert said(answer(client, sample(f"ITI-31/{name}.hl7"))) in ("AE", "AR")

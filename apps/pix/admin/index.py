@@ -401,7 +401,7 @@ class LinkEventAdmin(ReadOnly, AuditedAdmin):
 
 class MovementsOfEncounter(ReadOnly, TabularInline):
     model = Movement
-    fields = ("kind", "number", "starts_at", "ends_at", "ward", "nursing_ward", "cancelled", "at")
+    fields = ("kind", "number", "starts_at", "ends_at", "ward", "nursing_ward", "historic", "cancelled", "at")
     readonly_fields = fields
     extra = 0
 
