@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps.pix.models import Encounter
+from apps.pix.models import Encounter, LocalIdentifier, MatchDecision
 from hie.transport.mllp_client import MllpClient
 from tests.journeys.mllp import HOSPITAL, answer, cx, errors, header, recorded, region, said, sample, written
 
@@ -73,6 +73,18 @@ def test_conflicts(client: MllpClient) -> None:
 def test_a_transfer_of_somebody_unknown_begins_a_stay(client: MllpClient) -> None:
     assert said(answer(client, event("A02", "E1", "4E"))) == "AA"
     assert (Encounter.objects.get().state, Encounter.objects.get().ward) == ("open", "4E")
+
+
+def test_somebody_whom_nobody_knows_is_linked_with_nobody(client: MllpClient) -> None:
+    for number, (value, unknown) in enumerate((("1", ""), ("T1", "|" * 23 + "Y|AL"))):
+        message = event("A01", f"E{number}", visit=f"V{number}").replace(
+            b"||19600101|M", f"||19600101|M{unknown}".encode()
+        )
+        assert said(answer(client, message.replace(cx(HOSPITAL, "1").encode(), cx(HOSPITAL, value).encode()))) == "AA"
+    known, unknown = LocalIdentifier.objects.order_by("pk")
+    assert known.person_id != unknown.person_id
+    assert (unknown.ideographic_family, unknown.birth_date, unknown.sex) == ("", "", "M")
+    assert not MatchDecision.objects.exists()
 
 
 def test_a_sender_in_enhanced_mode(client: MllpClient) -> None:

@@ -20,15 +20,18 @@ from hie.wire.hl7v2.message import NULL, Message, Segment
 def read_demographics(message: Message) -> Demographics:
     """What a message says of its patient: the first PID and all IN1. Without a PID everything is empty.
 
-    A field that came as ``""`` is named in ``cleared``. Unknown dates (``00000000``, ``99991231``) are empty.
+    A field that came as ``""`` is named in ``cleared``. Unknown dates (``00000000``, ``99991231``) are empty. A name
+    that is an alias (PID-32 ``AL``) is none; of somebody whom nobody knows (PID-31 ``Y``) sex and death alone are told.
     """
     pid = message.first("PID")
     if pid is None:
         return Demographics()
     birth_date, sex = _birth_date_and_sex(pid)
+    if _value(pid, 31).upper() == "Y":
+        return Demographics(sex=sex, death_time=_value(pid, 29))
     insurance_segments = message.all("IN1")
     return Demographics(
-        name=read_name(pid, 5),
+        name=PersonName() if "AL" in pid.repetitions(32) else read_name(pid, 5),
         birth_date=birth_date,
         sex=sex,
         addresses=tuple(filter(None, (_address(pid, each) for each in pid.repetitions(11)))),

@@ -20,7 +20,7 @@ def _read(*segments):
 
 def _pid(**fields):
     values = {int(name[1:]): text for name, text in fields.items()}
-    return "PID|" + "|".join(values.get(number, "") for number in range(1, 31))
+    return "PID|" + "|".join(values.get(number, "") for number in range(1, 33))
 
 
 @pytest.mark.parametrize("name", ["ITI-8/a04-jis.hl7", "ITI-8/a04-25-utf8.hl7", "ITI-30/a28-jis.hl7"])
@@ -184,3 +184,11 @@ def test_deletions_are_written_as_two_quotes():
 )
 def test_who_is_said_to_live_is_not_dead(dead, at, cleared):
     assert ("death_time" in _read(_pid(f29=at, f30=dead)).cleared) is cleared
+
+
+def test_an_alias_is_no_name_and_who_is_unknown_has_none_of_it():
+    fields = {"f5": "氏名^不詳^^^^^L^I", "f7": "1960", "f8": "M", "f11": "千代田1-1", "f13": "03-1234-5678"}
+    alias = _read(_pid(**fields, f32="AL"))
+    assert (alias.name, alias.birth_date, alias.telephones) == (PersonName(), "1960", ("03-1234-5678",))
+    assert _read(_pid(**fields, f31="Y", f32="AL")) == Demographics(sex="M")
+    assert _read(_pid(**fields, f31="N")).name.ideographic == NameParts("氏名", "不詳")
