@@ -226,8 +226,9 @@ def _merge(feed: PatientFeed, cause: Cause) -> _Done:
 
 
 def _partner(identifiers: tuple[Identifier, ...], prior: Identifier) -> Identifier:
-    """The identifier that survives: of the prior one's domain, and not the prior one itself."""
+    """The identifier that survives: of the prior one's domain and, of several, type (CX-5); never the prior itself."""
     same_domain = [each for each in identifiers if each.oid == prior.oid]
+    same_domain.sort(key=lambda each: each.type_code != prior.type_code)
     if not same_domain:
         raise ExchangeError(
             Reason.MERGE_REFUSED,

@@ -526,3 +526,16 @@ def test_an_authority_whose_two_names_mean_two_is_none() -> None:
     assert find_authority(torn.assigning_authority) is None
     own = Identifier("1", AssigningAuthority(OIDS[HOSPITAL], "a name of its own"))
     assert tell(HOSPITAL, "1", identifiers=(own,)).regional_id
+
+
+def test_of_two_lists_those_of_one_type_are_merged() -> None:
+    def typed(value: str, type_code: str) -> Identifier:
+        return replace(chart(HOSPITAL, value), type_code=type_code)
+
+    for number, value in enumerate(("p1", "p2", "v1", "v2")):
+        tell(HOSPITAL, value, told=somebody(birth_date=f"1950010{number + 1}"))
+    prior = (typed("v1", "VN"), typed("p1", "PI"))
+    feed = replace(message(HOSPITAL, told=Demographics()), event=FeedEvent.MERGE, prior_identifiers=prior)
+    services.feed(replace(feed, identifiers=(typed("p2", "PI"), typed("v2", "VN"))), HOSPITAL)
+    merged = LocalIdentifier.objects.filter(status="merged").values_list("value", "merged_into__value")
+    assert sorted(merged) == [("p1", "p2"), ("v1", "v2")]
