@@ -213,6 +213,8 @@ def _stay(row: LocalIdentifier, event: EncounterEvent) -> Encounter | None:
     number, account, prior = event.visit.visit_number, event.account, event.prior_account
     if number:
         found = stays.filter(number=number.value).first()
+        if found is None and account:  # told by its account alone before
+            found = _latest(stays.filter(account=account.value, number=""))
     else:
         found = _latest(stays.filter(account=account.value) if account else stays)
     return found or (_latest(stays.filter(account=prior.value)) if prior else None)

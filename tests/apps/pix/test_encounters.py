@@ -178,6 +178,16 @@ def test_a_change_of_class_may_change_the_account_of_the_stay(kind: EncounterKin
     assert stays() == [("closed", "B")]
 
 
+def test_a_stay_that_was_told_by_account_gets_its_number_later() -> None:
+    said(K.PREADMIT, number="", account="A1", ward="A")
+    said(K.ADMIT, number="V1", account="A1", ward="B")
+    said(K.REGISTER, number="V2", account="A1", ward="C", patient_class="O")  # an account may have several
+    assert (stays(), list(Encounter.objects.order_by("id").values_list("number", flat=True))) == (
+        [("open", "B"), ("open", "C")],
+        ["V1", "V2"],
+    )
+
+
 def test_a_discharge_that_is_named_by_account_alone_is_taken_back() -> None:
     said(K.ADMIT, number="", account="A1", ward="A")
     said(K.DISCHARGE, number="", account="A1")
