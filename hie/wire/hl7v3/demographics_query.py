@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 from lxml import etree
@@ -33,6 +34,7 @@ from hie.values.demographics_queries import (
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.people import Address, NameParts
+from hie.values.times import read_dtm
 from hie.wire.hl7v3 import wrapper
 from hie.wire.hl7v3.datatypes import (
     all_at,
@@ -263,7 +265,7 @@ def _births(root: etree._Element, findings: list[Finding]) -> tuple[BirthCriteri
     for number, values in enumerate(_values(root, "livingSubjectBirthTime"), 1):
         for value in values:
             exact = attribute(value, "value")
-            first, last = exact or value_at(value, "low"), exact or value_at(value, "high")
+            first, last = exact or _bound(value, "low", 1), exact or _bound(value, "high", -1)
             if any(text and not is_time(text) for text in (first, last)) or not (first or last):
                 detail = "The value of livingSubjectBirthTime has to be a date, YYYY[MM[DD]], or low and high of such."
                 place = f"/{QUERY}/{_PARAMETERS}/livingSubjectBirthTime[{number}]/value"
@@ -271,6 +273,20 @@ def _births(root: etree._Element, findings: list[Finding]) -> tuple[BirthCriteri
             else:
                 found.append(BirthCriterion(read_date(first), read_date(last)))
     return tuple(found)
+
+
+def _bound(value: etree._Element, name: str, step: int) -> str:
+    """One end of an interval; of one that does not belong to it (inclusive="false") the next day, month or year."""
+    element = at(value, name)
+    text = attribute(element, "value")
+    if attribute(element, "inclusive") not in ("false", "0") or not is_time(text):
+        return text
+    date = read_date(text)
+    if len(date) == 8:
+        day = read_dtm(date)
+        return (day + timedelta(days=step)).strftime("%Y%m%d") if day else text
+    months = int(date[:4]) * 12 + int(date[4:] or "1") - 1 + step * (1 if len(date) == 6 else 12)
+    return f"{months // 12:04}{months % 12 + 1:02}"[: len(date)]
 
 
 def _sexes(root: etree._Element) -> tuple[str, ...]:
@@ -366,7 +382,9 @@ def whole_number(text: str) -> int | None:
 
 
 def _ignored(root: etree._Element) -> tuple[str, ...]:
-    names = (name for element, name in _IGNORED.items() if at(root, f"{_PARAMETERS}/{element}") is not None)
+    names = [name for element, name in _IGNORED.items() if at(root, f"{_PARAMETERS}/{element}") is not None]
+    if at(root, f"{_QUERY}/matchCriterionList/matchAlgorithm") is not None:
+        names.append("the algorithm of matchAlgorithm, which is none that was agreed")
     return tuple(dict.fromkeys(names))
 
 
