@@ -2,7 +2,8 @@
 
 Original acknowledgement mode: ``AA`` accepted, ``AE`` wrong content, ``AR`` wrong kind of message or unable. In the
 transactions that know the enhanced mode (ITI-30, 31, 64) a sender that asks for an accept acknowledgement (MSH-15) and
-for no other (MSH-16) gets ``CA``, ``CE`` or ``CR``. Every finding is reported. HL7 2.5 has an ERR segment for each:
+wants no other (``NE`` in MSH-16) gets ``CA``, ``CE`` or ``CR``. Many fill MSH-15 alone and mean nothing by it: they are
+answered in the original mode. Every finding is reported. HL7 2.5 has an ERR segment for each:
 ERR-2 where, ERR-3 code of table 0357, ERR-4 severity, ERR-7 and ERR-8 the reason in words; 2.3.1 has one ERR segment
 whose ERR-1 repeats. MSA-3 and MSA-6 are not used. The answer is written in the character set of the request, its
 parties exchanged.
@@ -111,7 +112,7 @@ def msa(message: Message, error: ExchangeError) -> str:
 
 def _msa(message: Message, code: str, enhanced: bool) -> str:
     asked, also = (message.header.component(number, 1).strip().upper() for number in (15, 16))
-    if enhanced and asked in ("AL", "ER", "SU") and also in ("", "NE"):
+    if enhanced and asked in ("AL", "ER", "SU") and also == "NE":
         code = code.replace("A", "C", 1)
     return f"MSA|{code}|{_control_id(message)}"
 

@@ -59,13 +59,12 @@ def read_request(message: Message) -> LinkChange:
 
 
 def write_response(message: Message, result: object = None) -> bytes:
-    """``AA``; ``CA`` where the sender asks for an accept acknowledgement (MSH-15)."""
+    """``AA``; ``CA`` in the enhanced mode."""
     return acknowledgement.accept(message, enhanced=True)
 
 
 def write_error(message: Message, error: ExchangeError) -> bytes:
-    """``AE`` or ``AR`` with an ERR for each finding; ``CE`` or ``CR`` to a sender that asks for an accept
-    acknowledgement."""
+    """``AE`` or ``AR`` with an ERR for each finding; ``CE`` or ``CR`` in the enhanced mode."""
     return acknowledgement.refuse(message, error, PLACES, enhanced=True)
 
 

@@ -215,7 +215,7 @@ def test_what_pv1_deletes_is_named():
 @pytest.mark.parametrize(
     ("asked", "taken", "refused"),
     [
-        ("|||", "AA", "AE"), ("|||AL", "CA", "CE"), ("|||AL|NE", "CA", "CE"), ("|||NE|AL", "AA", "AE"),
+        ("|||", "AA", "AE"), ("|||AL", "AA", "AE"), ("|||AL|NE", "CA", "CE"), ("|||NE|AL", "AA", "AE"),
         ("|||AL|AL", "AA", "AE"), ("|||NE|NE", "AA", "AE"),
     ],
 )  # fmt: skip
