@@ -70,7 +70,7 @@ def _always(trail: Trail) -> _Always:
     person = caller.person if caller and (caller.person.user_id or caller.person.name) else None
     return _made_of(
         transaction.number if transaction else "",
-        transaction.name if transaction else "",
+        transaction.audit.name or transaction.name if transaction else "",
         transaction.audit.event_id if transaction else SECURITY_ALERT,
         transaction is not None and transaction.audit.we_are_source,
         connection.called_name if transaction is not None and isinstance(transaction.door, Mllp) else "",

@@ -68,7 +68,7 @@ def note_changes(events: Sequence[LinkEvent], **_: Any) -> None:
         for wish in wishes
         if not wish.of_links
         for event in events
-        if event.kind != Kind.REGISTERED and wish.concerns(event)
+        if wish.concerns(event)
         for person in (event.person_id, event.previous_person_id)
         if person
     }

@@ -16,13 +16,14 @@ class XdsConfig(AppConfig):
     def ready(self) -> None:
         """Documents follow their patient, in the transaction in which the patient index joins or parts persons."""
         connection_created.connect(_keep_prepared, dispatch_uid="xds")
-        from apps.pix.models import persons_joined, records_moved
+        from apps.pix.models import chart_renamed, persons_joined, records_moved
         from apps.xds.queries.keys import check_document_keys
-        from apps.xds.services.moving import on_persons_joined, on_records_moved
+        from apps.xds.services.moving import on_chart_renamed, on_persons_joined, on_records_moved
 
         checks.register(check_document_keys, checks.Tags.database)
         persons_joined.connect(on_persons_joined, dispatch_uid="xds")
         records_moved.connect(on_records_moved, dispatch_uid="xds")
+        chart_renamed.connect(on_chart_renamed, dispatch_uid="xds")
 
 
 # A statement of one patient is prepared once for each partition (decision 0042); the driver forgets above 100 in all.

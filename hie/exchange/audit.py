@@ -65,12 +65,14 @@ class AuditEvent:
 
     entries: (request, result or None, subjects) -> entries; the default is one entry with the declared action.
     we_are_source: in a retrieve the answering side is the source of the data (ITI TF-2: 3.43.5).
+    name: of the transaction in EventTypeCode, where its audit table does not call it by its own name.
     """
 
     event_id: Code
     action: str
     entries: Callable[[Any, Any, tuple[Subject, ...]], tuple[AuditEntry, ...]] | None = None
     we_are_source: bool = False
+    name: str = ""
 
     def entries_of(self, request: Any, result: Any, subjects: tuple[Subject, ...]) -> tuple[AuditEntry, ...]:
         if self.entries is None or request is None:

@@ -138,7 +138,10 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit as PV1 tells of it. Times are HL7 TS as sent, or "". patient_class: HL7 table 0004 (I O E P R N…)."""
+    """A visit as PV1 tells of it. Times are HL7 TS as sent, or "". patient_class: HL7 table 0004 (I O E P R N…).
+
+    cleared: names of fields that the sender deletes (``""``); what is only empty stays as it is known.
+    """
 
     patient_class: str = ""
     location: Location = Location()
@@ -156,6 +159,7 @@ class Visit:
     pending_location: Location = Location()
     admitted_at: str = ""
     discharged_at: str = ""
+    cleared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,7 +130,7 @@ HL7_TABLE_0357 = {
     "102": "Data type error",
     "103": "Table value not found",
     "200": "Unsupported message type",
-    "201": "Unsupported event code",
+    "201": "Unsupported trigger event",  # as ITI TF-2: C.2.3 has it
     "202": "Unsupported processing id",
     "203": "Unsupported version id",
     "204": "Unknown key identifier",

@@ -52,6 +52,29 @@ def test_visits_are_found(client: MllpClient, parameters: tuple[str, ...], visit
     assert recorded()[-1][:3] == ("ITI-22", "E", 0)
 
 
+def test_a_page_is_of_so_many_visits(client: MllpClient) -> None:
+    for number in (3, 4):
+        told = written(
+            header("ADT^A04^ADT_A01", f"F{number}"),
+            "EVN||20260402103000+0900",
+            f"PID|||{cx(HOSPITAL, '1')}||山田^太郎^^^^^L^I||19600101|M",
+            f"PV1||O|OPD{'|' * 16}V{number}",
+        )
+        assert said(answer(client, told)) == "AA"
+    asked = query("@PID.5.1.1^山田").replace(b"RCP|I", b"RCP|I|2^RD")
+    counts, visits, pointer = [], [], b""
+    while True:
+        reply = answer(client, asked.replace(b"|Q1|", f"|Q{len(counts)}|".encode()) + pointer)
+        counts.append([reply.first("QAK").field(number) for number in (4, 5, 6)])  # type: ignore[union-attr]
+        visits += [each.component(19, 1) for each in reply.all("PV1")]
+        if reply.first("DSC") is None:
+            break
+        pointer = f"DSC|{reply.first('DSC').field(1)}|I\r".encode()  # type: ignore[union-attr]
+    assert counts == [["3", "2", "1"], ["3", "1", "0"]]
+    assert sorted(visits) == ["V1", "V3", "V4"]
+    assert [each[0] for each in recorded()[-2:]] == ["ITI-22", "ITI-22"]  # one record a patient, not a visit
+
+
 def test_without_consent_visits_stay_hidden(client: MllpClient, settings: object) -> None:
     settings.CONSENT_DEFAULT = "opt-in"  # type: ignore[attr-defined]
     forget_all()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from apps.pix.models import Encounter
+from apps.pix.models import Encounter, LocalIdentifier, MatchDecision
 from hie.transport.mllp_client import MllpClient
 from tests.journeys.mllp import HOSPITAL, answer, cx, errors, header, recorded, region, said, sample, written
 
@@ -68,6 +68,39 @@ def test_conflicts(client: MllpClient) -> None:
     rejected = answer(client, event("A60", "E6"))
     assert (said(rejected), errors(rejected)) == ("AR", [("MSH^1^9^1^2", "201")])
     assert [row[2] for row in recorded()] == [0, 0, 4, 0, 4, 8]
+
+
+def test_a_transfer_of_somebody_unknown_begins_a_stay(client: MllpClient) -> None:
+    assert said(answer(client, event("A02", "E1", "4E"))) == "AA"
+    assert (Encounter.objects.get().state, Encounter.objects.get().ward) == ("open", "4E")
+
+
+def test_somebody_whom_nobody_knows_is_linked_with_nobody(client: MllpClient) -> None:
+    for number, (value, unknown) in enumerate((("1", ""), ("T1", "|" * 23 + "Y|AL"))):
+        message = event("A01", f"E{number}", visit=f"V{number}").replace(
+            b"||19600101|M", f"||19600101|M{unknown}".encode()
+        )
+        assert said(answer(client, message.replace(cx(HOSPITAL, "1").encode(), cx(HOSPITAL, value).encode()))) == "AA"
+    known, unknown = LocalIdentifier.objects.order_by("pk")
+    assert known.person_id != unknown.person_id
+    assert (unknown.ideographic_family, unknown.birth_date, unknown.sex) == ("", "", "M")
+    assert not MatchDecision.objects.exists()
+
+
+def test_a_sender_in_enhanced_mode(client: MllpClient) -> None:
+    def enhanced(message: bytes) -> bytes:
+        return message.replace(b"|P|2.5||||||UNICODE", b"|P|2.5|||AL|NE||UNICODE", 1)
+
+    assert said(answer(client, enhanced(event("A01", "E1")))) == "CA"
+    assert said(answer(client, enhanced(event("A01", "E2", visit="V2")))) == "CE"
+
+
+def test_a_nul_in_a_name_is_no_reason_to_lose_the_patient(client: MllpClient) -> None:
+    for number, nul in enumerate((b"\\X00\\", bytes(1))):
+        name = "山".encode() + nul + "田".encode()
+        message = event("A01", f"E{number}", visit=f"V{number}").replace("山田".encode(), name)
+        assert said(answer(client, message.replace(b"PV1||I", b"PV1||O"))) == "AA"
+    assert Encounter.objects.first().record.ideographic_family == "山田"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("name", ["refused-event", "refused-movement", "refused-z99-without-zbe"])

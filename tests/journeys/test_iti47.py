@@ -55,8 +55,9 @@ def ask(
     return demographics_query.read_response(v3.call(region, node, "pdq", demographics_query.ACTION, body))
 
 
-def more(region: Region, node: str = "clinic", first: int = 0) -> DemographicsResult:
-    body = continue_query.write_request(ContinuationRequest("", "1.2.3^Q1", first), v3.DEVICES, answered="1.2.3")
+def more(region: Region, node: str = "clinic", first: int = 0, page_size: int = 0) -> DemographicsResult:
+    request = ContinuationRequest("", "1.2.3^Q1", first, page_size)
+    body = continue_query.write_request(request, v3.DEVICES, answered="1.2.3")
     return continue_query.read_response(v3.call(region, node, "pdq", continue_query.ACTION, body))
 
 
@@ -95,6 +96,26 @@ def test_pages_continue_and_end(people: Region) -> None:
     assert values(more(people, first=2)) == values(first)[1:] + values(second)
     with pytest.raises(ExchangeError):
         more(people, node="hospital")
+
+
+def test_several_names_are_alternatives(people: Region) -> None:
+    names = tuple(NameCriterion(given=TextCriterion(f"タロウ{number}")) for number in (1, 3))
+    body = demographics_query.write_request(DemographicsQuery("", "1.2.3^Q1", names=(names,)), v3.DEVICES)
+    assert b"".join(body.parts).count(b"<livingSubjectName>") == 2  # one value in each (3.47.4.1.2.2)
+    result = demographics_query.read_response(v3.call(people, "clinic", "pdq", demographics_query.ACTION, body))
+    assert sorted(values(result)) == ["m1", "m3"]
+
+
+def test_a_new_size_holds_for_the_pages_after_it_too(people: Region) -> None:
+    ask(people, "モリ", page_size=2)
+    assert [len(more(people, page_size=1).matches), len(more(people).matches)] == [1, 1]
+
+
+def test_the_record_calls_it_by_the_name_of_its_audit_table(people: Region) -> None:
+    ask(people, "モリ")
+    message = bytes(records("ITI-47")[0].message)
+    assert b'originalText="Patient Demographics Query"' in message
+    assert b"HL7 V3" not in message
 
 
 def test_a_cancelled_query_goes_no_further(people: Region) -> None:

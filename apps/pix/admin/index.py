@@ -463,7 +463,7 @@ def _link_to_the_past(person: Person | None) -> str:
 
 class MovementsOfEncounter(ReadOnly, TabularInline):
     model = Movement
-    fields = ("kind", "number", "starts_at", "ends_at", "ward", "nursing_ward", "cancelled", "at")
+    fields = ("kind", "number", "starts_at", "ends_at", "ward", "nursing_ward", "historic", "cancelled", "at")
     readonly_fields = fields
     extra = 0
 

@@ -17,6 +17,9 @@ persons_joined = Signal()
 # transaction. identifiers: every number that the charts have or had. submitted: what was submitted under the previous
 # id goes along; else only what the index filed there.
 records_moved = Signal()
+# The identity source says that a facility merged two of its chart numbers. Sent with (subsumed: Identifier, surviving:
+# Identifier, patient: str), the regional id of their documents, inside the transaction.
+chart_renamed = Signal()
 # Identifiers changed their person, number or state. Sent with (events: Sequence[LinkEvent]), inside the transaction.
 links_changed = Signal()
 

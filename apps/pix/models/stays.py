@@ -71,6 +71,8 @@ class EncounterDoctor(models.Model):
 class Movement(models.Model):
     """One movement within a stay. The newest that is in force is the current one; only it can be cancelled.
 
+    historic: it was told when the current one had been told already, and lies before it (ZBE-5).
+
     number, number_authority: ZBE-1, "" without the Historic Movement option. before: the encounter's state, visit and
     times ahead of it, to which its cancellation returns. kind: name of ``EncounterKind``.
     """
@@ -84,6 +86,7 @@ class Movement(models.Model):
     ward = models.CharField(_("responsible ward"), max_length=80, blank=True)
     nursing_ward = models.CharField(_("nursing ward"), max_length=80, blank=True)
     cancelled = models.BooleanField(_("cancelled"), default=False)
+    historic = models.BooleanField(_("of the past"), default=False)
     visit = models.JSONField(default=dict)
     before = models.JSONField(default=dict)
     facility_code = models.CharField(_("sender"), max_length=10)

@@ -226,10 +226,17 @@ def canonical(identifier: Identifier) -> tuple[str, str]:
 
 
 def find_authority(authority: AssigningAuthority) -> AssigningAuthority | None:
-    """The authority that a message names by OID or namespace, complete; None where the network knows none."""
+    """The authority that a message names by OID or namespace, complete; None where the network knows none.
+
+    Where it names two by the two, that is none either: both have to mean the same (ITI TF-2: Appendix E.1.1).
+    """
     if authority.oid == settings.AFFINITY_DOMAIN_OID:
-        return network.affinity_domain()
-    return network.authority(authority.oid or authority.namespace) if authority else None
+        known: AssigningAuthority | None = network.affinity_domain()
+    else:
+        known = network.authority(authority.oid or authority.namespace) if authority else None
+    if known is None or not authority.oid or authority.namespace in ("", known.namespace):
+        return known
+    return known if network.authority(authority.namespace) is None else None
 
 
 def _authority(oid: str) -> AssigningAuthority:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from apps.ids.models import is_provisional
 from apps.ids.rules import field_and_value, refuse_national_numbers
 from apps.network import queries as network
+from apps.pix.queries.cross_references import find_authority
 from apps.pix.services.charts import check_lengths
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -62,13 +63,14 @@ class _Domains:
         """
         found: list[Identifier] = []
         left_out: list[ExchangeError] = []
-        for identifier in identifiers:
+        for number, identifier in enumerate(identifiers, 1):
             try:
                 found.append(self._complete(identifier, location))
             except ExchangeError as error:
+                refusal = _at_repetition(error, location, number)
                 if not (self.source or _is_stranger(identifier)) or not identifier.value.strip():
-                    raise
-                left_out.append(error)
+                    raise refusal from None
+                left_out.append(refusal)
         if left_out and not found:
             raise left_out[0]
         return tuple(dict.fromkeys(found)), [
@@ -87,7 +89,7 @@ class _Domains:
             )
         if not identifier.assigning_authority:
             return Identifier(value, self.facility.authority, identifier.type_code)
-        authority = network.authority(identifier.oid or identifier.assigning_authority.namespace)
+        authority = find_authority(identifier.assigning_authority)
         owner = network.facility_of_authority(authority.oid) if authority else None
         if authority is None or owner is None or owner.code != self.facility.code:
             raise ExchangeError(
@@ -102,6 +104,14 @@ class _Domains:
         """Whether this is the affinity domain, by OID or namespace, or nothing at all."""
         domain = network.affinity_domain()
         return not authority or (authority.oid or authority.namespace) in (domain.oid, domain.namespace)
+
+
+def _at_repetition(error: ExchangeError, location: str, number: int) -> ExchangeError:
+    """The same error at the repetition that it is about; the first needs no number."""
+    if number == 1:
+        return error
+    place = f"{location}[{number}]"
+    return ExchangeError.of([replace(each, location=each.location.replace(location, place)) for each in error.findings])
 
 
 def _fed(identifier: Identifier, location: str) -> Identifier:
@@ -119,7 +129,7 @@ def _is_stranger(identifier: Identifier) -> bool:
     """Whether the identifier is of no facility of this network: of the affinity domain or of a foreign domain."""
     if not identifier.assigning_authority or not identifier.value.strip():
         return False
-    authority = network.authority(identifier.oid or identifier.assigning_authority.namespace)
+    authority = find_authority(identifier.assigning_authority)
     return authority is None or network.facility_of_authority(authority.oid) is None
 
 

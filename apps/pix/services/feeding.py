@@ -49,13 +49,14 @@ REMEMBERED = timedelta(days=30)
 ACTIVE, MERGED = LocalIdentifier.Status.ACTIVE, LocalIdentifier.Status.MERGED
 
 
-def feed(feed: PatientFeed, facility_code: str, *, sender: str = "") -> FeedOutcome:
+def feed(feed: PatientFeed, facility_code: str, *, sender: str = "", besides: str = "") -> FeedOutcome:
     """Carry out one event that a facility tells of its patients, once.
 
     facility_code: the caller's facility; it may tell of its own domains only, and a missing authority is its own.
     sender: the name under which message ids are unique; the facility where empty. The identity source of the affinity
     domain (``settings.IDENTITY_SOURCE``) tells of regional ids too. A message that the same sender
-    already had carried out, with the same id and content, does nothing again.
+    already had carried out, with the same id and content, does nothing again. besides: what the message tells beside
+    the feed, which makes it another one too.
 
     Raises ExchangeError: REQUIRED_MISSING, WRONG_DATA_TYPE, UNKNOWN_DOMAIN, NATIONAL_NUMBER, UNKNOWN_KEY,
     MERGE_REFUSED, DUPLICATE_KEY; nothing is changed then.
@@ -63,7 +64,7 @@ def feed(feed: PatientFeed, facility_code: str, *, sender: str = "") -> FeedOutc
     source = bool(sender) and sender == settings.IDENTITY_SOURCE
     checked, now = check(feed, facility_code, source=source), timezone.now()
     with transaction.atomic():
-        if not remember(feed.message_id, content_of_message(checked), sender or facility_code, now):
+        if not remember(feed.message_id, content_of_message(checked) + besides, sender or facility_code, now):
             regional_id = regional_id_of(checked.identifiers[0]) or ""
             return replace(outcome_of(checked), regional_id=regional_id, repeated=True)
         return carry_out(checked, Cause(facility_code, feed.message_id, now))
@@ -225,8 +226,9 @@ def _merge(feed: PatientFeed, cause: Cause) -> _Done:
 
 
 def _partner(identifiers: tuple[Identifier, ...], prior: Identifier) -> Identifier:
-    """The identifier that survives: of the prior one's domain, and not the prior one itself."""
+    """The identifier that survives: of the prior one's domain and, of several, type (CX-5); never the prior itself."""
     same_domain = [each for each in identifiers if each.oid == prior.oid]
+    same_domain.sort(key=lambda each: each.type_code != prior.type_code)
     if not same_domain:
         raise ExchangeError(
             Reason.MERGE_REFUSED,

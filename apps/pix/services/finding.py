@@ -6,7 +6,9 @@ Whoever is found beyond the cap is announced, never silently cut.
 
 An answer of several pages is kept: who was found, in their order, so that nothing that changes meanwhile repeats or
 skips anybody. What is told of them is read for each page, and the permit is asked again. The pointer to the next page
-is random, belongs to the node that asked, and expires.
+is random, belongs to the node that asked, and expires. It is alphanumeric (3.21.4.2.2.7).
+
+ITI-22 tells a person once for each visit asked for: a record of an answer is a person with a visit there.
 """
 
 from __future__ import annotations
@@ -95,12 +97,14 @@ def find_patients(query: DemographicsQuery, permit: Permit) -> DemographicsResul
         key=lambda each: (-each.score, each.regional_id),
     )
     found = [each for each in found if each.score >= (query.minimum_score or 0)]
+    records = _with_visits(found[:MOST_TOLD], query)
+    is_capped = len(found) > MOST_TOLD or len(records) > MOST_TOLD
     answer = _Answer(
-        found=_with_visits(found[:MOST_TOLD], query),
+        found=records[:MOST_TOLD],
         domains=demands.domains,
         identified_only=query.identified_only,
         page_size=query.page_size,
-        cap=MOST_TOLD if len(found) > MOST_TOLD else len(found) or MOST_TOLD if more else 0,
+        cap=MOST_TOLD if is_capped else len(found) or MOST_TOLD if more else 0,
         node_name=permit.caller.node.name,
     )
     if query.page_size and len(answer.found) > query.page_size:
@@ -117,6 +121,9 @@ def continue_search(request: ContinuationRequest, permit: Permit) -> Demographic
     if row is None:
         detail = "The query is not known here, has no further page or has expired; ask it anew."
         raise ExchangeError(Reason.UNKNOWN_KEY, detail, "query")
+    if request.page_size and request.page_size != row.page_size:  # from now on (3.47.4.3.3)
+        row.page_size = request.page_size
+        row.save(update_fields=["page_size"])
     return _tell(_read(row, request.first), request.page_size, permit)
 
 
@@ -203,7 +210,8 @@ def _fit(name: PersonName, criterion: NameCriterion) -> int:
 
 
 def _with_visits(found: Sequence[_Found], query: DemographicsQuery) -> tuple[_Found, ...]:
-    """The stays that ITI-22 asks for beside each person, newest first; people without one are not found at all."""
+    """A record for each stay that ITI-22 asks for, newest first, a person's together; people without one are not found
+    at all. ITI-21 by account number has one record of each person, with all its stays."""
     if not found or (query.visit is None and not query.accounts):
         return tuple(found)
     test, parameters = people.visit_test(query.visit) if query.visit else ("k.state <> 'cancelled'", [])
@@ -212,10 +220,12 @@ def _with_visits(found: Sequence[_Found], query: DemographicsQuery) -> tuple[_Fo
     with connection.cursor() as cursor:
         cursor.execute(sql, [*(each.chart for each in found), *parameters])
         rows = cursor.fetchall()
-    return tuple(
-        replace(each, encounters=tuple(encounter for record, encounter in rows if record == each.chart))
-        for each in found
-    )
+    stays: dict[int, list[int]] = {}
+    for record, encounter in rows:
+        stays.setdefault(record, []).append(encounter)
+    if query.visit is None:
+        return tuple(replace(each, encounters=tuple(stays.get(each.chart, ()))) for each in found)
+    return tuple(replace(each, encounters=(stay,)) for each in found for stay in stays.get(each.chart, ()))
 
 
 # --- pages
@@ -240,7 +250,7 @@ def _keep(answer: _Answer, query: DemographicsQuery) -> _Answer:
     """Keep an answer for further pages; what has expired is forgotten on this occasion."""
     now = timezone.now()
     KeptAnswer.objects.filter(expires_at__lt=now).delete()
-    token = secrets.token_urlsafe(24)
+    token = secrets.token_hex(20)
     KeptAnswer.objects.create(
         token=token,
         node_name=answer.node_name,
@@ -259,7 +269,7 @@ def _keep(answer: _Answer, query: DemographicsQuery) -> _Answer:
 
 def _kept(pointer: str) -> _Answer | None:
     """The kept answer and position that a pointer names; the random half of it is what nobody can guess."""
-    token, _, position = pointer.rpartition(".")
+    token, _, position = pointer.rpartition("P")
     if not (position.isascii() and position.isdigit() and len(position) < 6):
         return None
     row = KeptAnswer.objects.filter(token=token, expires_at__gt=timezone.now()).first()
@@ -302,7 +312,7 @@ def _tell(
     matches = (_match(each, charts[each.regional_id], answer, stays) for each in page if each.regional_id in charts)
     return DemographicsResult(
         matches=tuple(each for each in matches if each.identifiers or not answer.identified_only),
-        pointer=f"{answer.token}.{end}" if remaining and answer.token else "",
+        pointer=f"{answer.token}P{end}" if remaining and answer.token else "",
         total=len(answer.found),
         remaining=remaining,
         cap=answer.cap,
@@ -311,16 +321,16 @@ def _tell(
 
 
 def _still_there(page: Sequence[_Found], answer: _Answer) -> tuple[_Found, ...]:
-    """The page with people who were joined with others since then under their surviving id, each person once."""
-    known = {each.regional_id for each in answer.found}
+    """The page with people who were joined with others since then under their surviving id, each record once."""
+    known = {(each.regional_id, each.encounters) for each in answer.found}
     current = []
     for each in page:
         surviving = next(iter(_current([each.regional_id])), "")
         if surviving == each.regional_id:
             current.append(each)
-        elif surviving and surviving not in known:
+        elif surviving and (surviving, each.encounters) not in known:
             current.append(replace(each, regional_id=surviving))
-            known.add(surviving)
+            known.add((surviving, each.encounters))
     return tuple(current)
 
 

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from apps.pix.models import Assertion, LocalIdentifier, Person, records_moved
+from apps.pix.models import Assertion, LocalIdentifier, Person, chart_renamed, records_moved
 from apps.pix.queries.cross_references import canonical
 from apps.pix.services import linking
 from apps.pix.services.feeding import remember
@@ -25,7 +25,8 @@ def change_link(change: LinkChange, facility_code: str, *, sender: str) -> FeedO
     """Put the documents of a chart under another regional id, and the chart itself, once.
 
     What was submitted with the chart as sourcePatientId goes from the previous regional id to the new one; a subsumed
-    chart's documents go along. sender: the node; it has to be the identity source.
+    chart's documents go along and bear the surviving number from then on. Where the two regional ids are the same, only
+    that happens (3.64.4.1.2.4). sender: the node; it has to be the identity source.
 
     Raises ExchangeError: CALLER_NOT_ENTITLED; UNKNOWN_DOMAIN at ``identifier.authority`` or ``prior
     identifier.authority`` for an id that is not of the affinity domain; UNKNOWN_KEY at ``identifier`` or ``prior
@@ -42,11 +43,19 @@ def change_link(change: LinkChange, facility_code: str, *, sender: str) -> FeedO
         previous = _fed_row(change.previous_regional_id, "prior identifier")
         outcome = FeedOutcome((change.regional_id,), (change.previous_regional_id,), current.value)
         content = repr((change.regional_id, change.previous_regional_id, charts))
-        if current == previous or not remember(change.message_id, content, sender, cause.at):
+        if not remember(change.message_id, content, sender, cause.at):
             return outcome
-        for chart in charts:
+        for chart in charts if current != previous else ():
             _move(chart, previous, current, cause)
+        if change.subsumed_local_identifier is not None:
+            subsumed, surviving = map(_complete, (change.subsumed_local_identifier, change.local_identifier))
+            chart_renamed.send(sender=Person, subsumed=subsumed, surviving=surviving, patient=current.value)
     return outcome
+
+
+def _complete(identifier: Identifier) -> Identifier:
+    oid, value = canonical(identifier)
+    return Identifier(value, AssigningAuthority(oid))
 
 
 def _fed_row(identifier: Identifier, location: str) -> LocalIdentifier:

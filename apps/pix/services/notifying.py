@@ -67,7 +67,7 @@ KEPT_DAYS = 30
 State = Notification.State
 _NAMES = {
     "ITI-10": "PIX Update Notification",
-    "ITI-46": "PIXV3 Update Notification",
+    "ITI-46": "PIX Update Notification",  # 3.46.5.1
     "ITI-64": "Notify XAD-PID Link Change",
 }
 
@@ -129,7 +129,7 @@ def _send_one(subscription: Subscription, row: Notification, send: _Send) -> boo
             return _done(row, State.NOTHING)
         told = _identifiers(message)
         send(message)
-    except (OSError, CallError, ExchangeError, MissingCredentialsError) as error:
+    except (OSError, CallError, ExchangeError, MissingCredentialsError, UnicodeError) as error:
         problem = _problem(error)
         _record(subscription, row, told, problem)
         _rest(subscription, row, problem)
@@ -298,9 +298,13 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 def _address(subscription: Subscription, scheme: str):  # type: ignore[no-untyped-def]
     """The parts of the address. Without TLS nothing leaves this machine."""
-    parts = urlsplit(subscription.address)
+    try:
+        parts = urlsplit(subscription.address)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ExchangeError(Reason.SECURITY, f"The address is none: {error}.") from error
     secure = parts.scheme == f"{scheme}s"
-    if not parts.hostname or not (secure or (parts.scheme == scheme and parts.hostname in _LOOPBACK)):
+    if not host or not (secure or (parts.scheme == scheme and host in _LOOPBACK)):
         detail = f"The address has to begin with {scheme}s:// (or {scheme}:// on this machine) and name a host."
         raise ExchangeError(Reason.SECURITY, detail)
     return parts
@@ -332,7 +336,7 @@ class _Ends:
 
 
 def _ends(subscription: Subscription) -> _Ends:
-    host = urlsplit(subscription.address).hostname or ""
+    host = _host(subscription.address)
     if subscription.kind == "ITI-46":
         return _Ends(settings.HOME_COMMUNITY_OID, subscription.address, host)
     parties = _parties(subscription)
@@ -341,6 +345,13 @@ def _ends(subscription: Subscription) -> _Ends:
         f"{parties.receiving_facility}|{parties.receiving_application}",
         host,
     )
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _record(subscription: Subscription, row: Notification, told: tuple[Identifier, ...], problem: str = "") -> None:

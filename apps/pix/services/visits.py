@@ -15,7 +15,9 @@ ROLES = ("attending", "referring", "consulting", "admitting")
 
 def write_visit(visit: Visit) -> dict[str, Any]:
     """The visit as JSON can hold it; what is not told is left out."""
-    return {name: value for name, value in asdict(visit).items() if value and value != asdict(Location())}
+    told = {name: value for name, value in asdict(visit).items() if value and value != asdict(Location())}
+    told.pop("cleared", None)  # said once, of what was known then
+    return told
 
 
 def read_visit(kept: dict[str, Any]) -> Visit:

@@ -28,7 +28,7 @@ def entries_of_search(number: str, name: str, detail: str = "MSH-10") -> Any:
             details=((detail, query.message_id),) if detail else (),
         )
         told = result.matches if isinstance(result, DemographicsResult) else ()
-        return (AuditEntry(action=EXECUTE, subjects=tuple(map(_subject, told)), objects=(asked,)),)
+        return (AuditEntry(action=EXECUTE, subjects=tuple(dict.fromkeys(map(_subject, told))), objects=(asked,)),)
 
     return entries
 

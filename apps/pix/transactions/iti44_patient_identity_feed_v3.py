@@ -20,7 +20,7 @@ def _feed(interaction: str, action: str) -> Transaction:
         subject=subject_of_feed,
         access=Access.FEED,
         execute=take,
-        audit=AuditEvent(PATIENT_RECORD, action, entries_of_feed),
+        audit=AuditEvent(PATIENT_RECORD, action, entries_of_feed, name="Patient Identity Feed"),  # 3.44.5.1
         changes=True,
     )
 

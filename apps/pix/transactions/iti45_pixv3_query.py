@@ -9,6 +9,8 @@ from hie.exchange.transaction import Soap, Transaction
 from hie.values.access import Access
 from hie.wire.hl7v3 import pix_query
 
+_AUDITED = "PIX Query"  # 3.45.5.1
+
 ITI_45 = Transaction(
     number="ITI-45",
     name="PIXV3 Query",
@@ -18,5 +20,5 @@ ITI_45 = Transaction(
     subject=queries.subject_of_query,
     access=Access.IDENTIFY,
     execute=queries.cross_references,
-    audit=AuditEvent(QUERY, EXECUTE, entries_of_query("ITI-45", "PIXV3 Query", detail="")),
+    audit=AuditEvent(QUERY, EXECUTE, entries_of_query("ITI-45", _AUDITED, detail=""), name=_AUDITED),
 )

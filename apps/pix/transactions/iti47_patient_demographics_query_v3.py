@@ -10,7 +10,8 @@ from hie.values.access import Access
 from hie.wire.hl7v3 import cancel_query, continue_query, demographics_query
 
 _NAME = "Patient Demographics Query HL7 V3"
-_AUDIT = AuditEvent(QUERY, EXECUTE, entries_of_search("ITI-47", _NAME, detail=""))
+_AUDITED = "Patient Demographics Query"  # 3.47.5.1
+_AUDIT = AuditEvent(QUERY, EXECUTE, entries_of_search("ITI-47", _AUDITED, detail=""), name=_AUDITED)
 
 ITI_47 = Transaction(
     number="ITI-47",

@@ -31,10 +31,9 @@ from apps.xds.models import (
 from apps.xds.services import id_map
 from apps.xds.services.removing import withdraw_snapshots
 from apps.xds.services.storing import hold
-from apps.xds.services.subscribing import follow_names
 from apps.xds.services.telling import before_moving, event_of_rows, tell_met, tell_moved
 from hie.values.identifiers import AssigningAuthority, Identifier
-from hie.wire.ebxml.fragments import read_fragment, with_patient_id
+from hie.wire.ebxml.fragments import read_fragment, with_patient_id, with_source_patient_id
 
 
 @transaction.atomic
@@ -77,7 +76,7 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
     """
     hold((previous, current))
     wanted = before_moving(previous, current)
-    follow_names(previous, current)
+    move_subscriptions(identifiers=identifiers, previous=previous, current=current)
     charts = {(each.value, each.oid) for each in identifiers}
     of_previous = {"shard_key": shard_key_of(previous), "patient_id": previous}
     entries = DocumentEntry.objects.filter(**of_previous)
@@ -97,6 +96,18 @@ def move_records(*, identifiers: Collection[Identifier], previous: str, current:
     if wanted:
         tell_moved(wanted, current, event_of_rows(gone[DocumentEntry], gone[SubmissionSet], gone[Folder]))
     return len(moving)
+
+
+@transaction.atomic
+def rename_source(*, patient: str, subsumed: Identifier, surviving: Identifier) -> int:
+    """Give the documents of one chart number of a patient another sourcePatientId (ITI TF-2: 3.64.4.1.3); how many."""
+    hold((patient,))
+    entries = DocumentEntry.objects.filter(shard_key=shard_key_of(patient), patient_id=patient)
+    renamed = [row for row in entries if _source(row) == (subsumed.value, subsumed.oid)]
+    for row in renamed:
+        row.fragment = with_source_patient_id(bytes(row.fragment), surviving.xds_cx)
+    DocumentEntry.objects.bulk_update(renamed, ["fragment"], batch_size=100)
+    return len(renamed)
 
 
 def _source(row: DocumentEntry) -> tuple[str, str]:
@@ -190,4 +201,8 @@ def on_records_moved(
 ) -> None:
     """Receiver of ``apps.pix.models.records_moved``, inside the transaction of the unlinking."""
     move_records(identifiers=identifiers, previous=previous, current=current, submitted=submitted)
-    move_subscriptions(identifiers=identifiers, previous=previous, current=current)
+
+
+def on_chart_renamed(subsumed: Identifier, surviving: Identifier, patient: str, **_: Any) -> None:
+    """Receiver of ``apps.pix.models.chart_renamed``, inside the transaction of the link change."""
+    rename_source(patient=patient, subsumed=subsumed, surviving=surviving)

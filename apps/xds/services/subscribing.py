@@ -13,7 +13,6 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.pix.queries import subjects_of
 from apps.xds.models import Outgoing, Subscription, SubscriptionPatient
 from apps.xds.outbox import PATIENCE, is_registered
 from apps.xds.services.judging import (
@@ -25,11 +24,8 @@ from apps.xds.services.judging import (
 )
 from apps.xds.services.storing import store
 from apps.xds.services.telling import broker_url, event_of, lane_of, matching, put
-from apps.xds.stored_queries import patient_parameters
 from hie.values.access import Caller, Subject
-from hie.values.documents import StoredQuery
 from hie.values.errors import ExchangeError, Finding, Reason
-from hie.values.identifiers import Identifier
 from hie.values.subscriptions import (
     Publication,
     Received,
@@ -148,17 +144,3 @@ def forget_ended() -> int:
     """Remove subscriptions that have ended so long ago that nothing of theirs waits to be delivered; how many."""
     gone, _ = Subscription.objects.filter(ends_at__lt=timezone.now() - PATIENCE).delete()
     return gone
-
-
-def follow_names(previous: str, current: str) -> None:
-    """A patient id that was joined to another stands for itself again: subscriptions that name it go back with it."""
-    named = SubscriptionPatient.objects.filter(patient_id=previous).select_related("subscription")
-    for each in named:
-        row = each.subscription
-        query = StoredQuery(row.query_id, {name: tuple(map(tuple, slots)) for name, slots in row.query.items()})
-        subjects = subjects_of(map(Identifier.from_cx, patient_parameters(query)))
-        meant = {subject.regional_id for subject in subjects}
-        if current in meant:
-            SubscriptionPatient.objects.get_or_create(subscription=row, patient_id=current)
-            if previous not in meant:
-                each.delete()

@@ -25,6 +25,7 @@ from hie.wire.xml import escape, parse
 
 _STATUS = re.compile(rb'( status=")[^"]*(")')
 _HOME = re.compile(rb' home="[^"]*"')
+_SOURCE = re.compile(rb'(<rim:Slot name="sourcePatientId"><rim:ValueList><rim:Value>)[^<]*(<)')
 _PATIENT_IDS = tuple(
     re.compile(rb'( identificationScheme="' + row.key.encode() + rb'" value=")[^"]*(")')
     for model in MODELS
@@ -86,6 +87,12 @@ def with_patient_id(fragment: bytes, patient_id: str) -> bytes:
         if count:
             return changed
     return fragment
+
+
+def with_source_patient_id(fragment: bytes, source_patient_id: str) -> bytes:
+    """The fragment of a DocumentEntry with another sourcePatientId (``Identifier.xds_cx``)."""
+    written = escape(source_patient_id).encode()
+    return _SOURCE.sub(lambda found: found[1] + written + found[2], fragment, count=1)
 
 
 def read_fragment(fragment: bytes) -> RegistryObject:

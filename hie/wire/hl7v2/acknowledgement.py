@@ -1,9 +1,12 @@
 """ACK and ERR: how HL7 v2 says that a message was taken, and what was wrong with it (ITI TF-2: Appendix C.2.3).
 
-Original acknowledgement mode: ``AA`` accepted, ``AE`` wrong content, ``AR`` wrong kind of message or unable. Every
-finding is reported. HL7 2.5 has an ERR segment for each: ERR-2 where, ERR-3 code of table 0357, ERR-4 severity, ERR-7
-and ERR-8 the reason in words; 2.3.1 has one ERR segment whose ERR-1 repeats. MSA-3 and MSA-6 are not used. The
-answer is written in the character set of the request, its parties exchanged.
+Original acknowledgement mode: ``AA`` accepted, ``AE`` wrong content, ``AR`` wrong kind of message or unable. In the
+transactions that know the enhanced mode (ITI-30, 31, 64) a sender that asks for an accept acknowledgement (MSH-15) and
+wants no other (``NE`` in MSH-16) gets ``CA``, ``CE`` or ``CR``. Many fill MSH-15 alone and mean nothing by it: they are
+answered in the original mode. Every finding is reported. HL7 2.5 has an ERR segment for each:
+ERR-2 where, ERR-3 code of table 0357, ERR-4 severity, ERR-7 and ERR-8 the reason in words; 2.3.1 has one ERR segment
+whose ERR-1 repeats. MSA-3 and MSA-6 are not used. The answer is written in the character set of the request, its
+parties exchanged.
 
 Verbs know nothing of segments. They raise with one of these names as the location, and each codec gives its table of
 ``Places``; ``[n]`` counts from 1 and means 1 where it is left out:
@@ -30,14 +33,15 @@ Places = Mapping[str, str]
 """Dialect-free name of a place -> ERR-2 with ``{n}`` for the repetition."""
 
 
-def accept(message: Message) -> bytes:
-    """``AA``: the message was taken and stored."""
-    return answer(message, _ack_type(message), [f"MSA|AA|{_control_id(message)}"])
+def accept(message: Message, *, enhanced: bool = False) -> bytes:
+    """``AA``: the message was taken and stored. enhanced: the transaction knows the enhanced mode."""
+    return answer(message, _ack_type(message), [_msa(message, "AA", enhanced)])
 
 
-def refuse(message: Message, error: ExchangeError, places: Places | None = None) -> bytes:
+def refuse(message: Message, error: ExchangeError, places: Places | None = None, *, enhanced: bool = False) -> bytes:
     """``AE`` or ``AR`` with all findings; their locations are ERR-2 or names of ``places``."""
-    return answer(message, _ack_type(message), [msa(message, error), *errors(message, error, places or {})])
+    acknowledged = _msa(message, error.reason.value.acknowledgement, enhanced)
+    return answer(message, _ack_type(message), [acknowledged, *errors(message, error, places or {})])
 
 
 def refusal(received: Message | bytes, error: ExchangeError) -> bytes:
@@ -103,7 +107,14 @@ def answer_charset(message: Message, text: str) -> tuple[str, str, str]:
 
 def msa(message: Message, error: ExchangeError) -> str:
     """MSA of a refusal."""
-    return f"MSA|{error.reason.value.acknowledgement}|{_control_id(message)}"
+    return _msa(message, error.reason.value.acknowledgement, enhanced=False)
+
+
+def _msa(message: Message, code: str, enhanced: bool) -> str:
+    asked, also = (message.header.component(number, 1).strip().upper() for number in (15, 16))
+    if enhanced and asked in ("AL", "ER", "SU") and also == "NE":
+        code = code.replace("A", "C", 1)
+    return f"MSA|{code}|{_control_id(message)}"
 
 
 def errors(message: Message, error: ExchangeError, places: Places) -> list[str]:

@@ -20,15 +20,18 @@ from hie.wire.hl7v2.message import NULL, Message, Segment
 def read_demographics(message: Message) -> Demographics:
     """What a message says of its patient: the first PID and all IN1. Without a PID everything is empty.
 
-    A field that came as ``""`` is named in ``cleared``. Unknown dates (``00000000``, ``99991231``) are empty.
+    A field that came as ``""`` is named in ``cleared``. Unknown dates (``00000000``, ``99991231``) are empty. A name
+    that is an alias (PID-32 ``AL``) is none; of somebody whom nobody knows (PID-31 ``Y``) sex and death alone are told.
     """
     pid = message.first("PID")
     if pid is None:
         return Demographics()
     birth_date, sex = _birth_date_and_sex(pid)
+    if _value(pid, 31).upper() == "Y":
+        return Demographics(sex=sex, death_time=_value(pid, 29))
     insurance_segments = message.all("IN1")
     return Demographics(
-        name=read_name(pid, 5),
+        name=PersonName() if "AL" in pid.repetitions(32) else read_name(pid, 5),
         birth_date=birth_date,
         sex=sex,
         addresses=tuple(filter(None, (_address(pid, each) for each in pid.repetitions(11)))),
@@ -135,19 +138,29 @@ def write_name(name: PersonName) -> str:
 
 
 def _is_legal_name(segment: Segment, repetition: str) -> bool:
-    """XPN-7 ``L`` or nothing that says otherwise: a maiden name or a pseudonym comes second."""
-    return segment.component_of(repetition, 7) in ("", "L", "D", "C", "I", "P", "A") or (
-        segment.component_of(repetition, 8) == "L"
+    """XPN-7 ``L`` or nothing that says otherwise: a maiden name, an alias or a pseudonym comes second."""
+    return (
+        segment.component_of(repetition, 7) in ("", "L", "D", "C")
+        or segment.component_of(repetition, 8) == "L"
+        or bool(_label_one_off(segment, repetition))
     )
 
 
 def _representation(segment: Segment, repetition: str) -> str:
     """XPN-8, or its neighbours where the sender counts one off; "" where nobody says."""
-    for component in (8, 9, 7):
+    for component in (8, 9):
         label = _REPRESENTATIONS.get(segment.component_of(repetition, component).strip().upper())
-        if label and (component != 7 or not segment.component_of(repetition, 8)):
+        if label:
             return label
-    return ""
+    return _label_one_off(segment, repetition)
+
+
+def _label_one_off(segment: Segment, repetition: str) -> str:
+    """The representation in XPN-7, where its letters say the same: ``A`` is an alias there, ``P`` a partner's name."""
+    label = _REPRESENTATIONS.get(segment.component_of(repetition, 7).strip().upper(), "")
+    if not label or segment.component_of(repetition, 8):
+        return ""
+    return label if _name_parts(segment, repetition).script == label else ""
 
 
 def _name_parts(segment: Segment, repetition: str) -> NameParts:
@@ -229,7 +242,10 @@ def _telephones(segment: Segment, field: int) -> list[str]:
 
 
 def _telephone(segment: Segment, repetition: str) -> str:
-    """The whole number in XTN-12, or area and local number in 6 and 7, or the old form in 1."""
+    """The whole number in XTN-12, or area and local number in 6 and 7, or the old form in 1; none of a fax or a mail
+    address (XTN-3)."""
+    if segment.component_of(repetition, 3).strip().upper() in ("FX", "INTERNET", "X.400"):
+        return ""
     whole, local, area, old = (_plain(segment.component_of(repetition, place)) for place in (12, 7, 6, 1))
     return whole or "-".join(filter(None, (area, local))) * bool(local) or old
 
@@ -278,7 +294,7 @@ _CLEARABLE: tuple[tuple[str, Callable[[Segment], bool]], ...] = (
     ("sex", lambda pid: pid.is_null(8)),
     ("addresses", lambda pid: pid.is_null(11)),
     ("telephones", lambda pid: pid.is_null(13)),
-    ("death_time", lambda pid: pid.is_null(29)),
+    ("death_time", lambda pid: pid.is_null(29) or (not pid.field(29) and pid.component(30, 1).strip().upper() == "N")),
 )
 
 

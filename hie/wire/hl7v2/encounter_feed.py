@@ -100,6 +100,8 @@ TRIGGERS = {
 }
 _WITHOUT_VISIT = frozenset({EncounterKind.MERGE_PATIENTS, EncounterKind.MOVE_ACCOUNT})
 _WITH_PRIOR = _WITHOUT_VISIT
+# MRG tells of an account that ends, by convention, and merges nobody (3.31.7.9.3, 3.31.7.10.3).
+_WITH_PRIOR_ACCOUNT = frozenset({EncounterKind.TO_INPATIENT, EncounterKind.TO_OUTPATIENT})
 
 PLACES = {
     "identifier": "PID^1^3^{n}^1",
@@ -140,13 +142,13 @@ def read_request(message: Message, options: frozenset[Option] = OPTIONS) -> Enco
 
 
 def write_response(message: Message, result: object = None) -> bytes:
-    """``AA``. What the verb returned is not told."""
-    return acknowledgement.accept(message)
+    """``AA``, or ``CA`` in the enhanced mode. What the verb returned is not told."""
+    return acknowledgement.accept(message, enhanced=True)
 
 
 def write_error(message: Message, error: ExchangeError) -> bytes:
-    """``AE`` or ``AR`` with an ERR for each finding."""
-    return acknowledgement.refuse(message, error, PLACES)
+    """``AE`` or ``AR`` with an ERR for each finding; ``CE`` or ``CR`` in the enhanced mode."""
+    return acknowledgement.refuse(message, error, PLACES, enhanced=True)
 
 
 def write_request(event: EncounterEvent, parties: Parties, *, character_set: str = charset.UTF_8) -> bytes:
@@ -162,9 +164,9 @@ def write_request(event: EncounterEvent, parties: Parties, *, character_set: str
     )
     times = {2: write_ts(datetime.now(UTC)), 3: writer.escape(event.planned_at), 6: writer.escape(event.occurred_at)}
     segments = [header, writer.segment("EVN", times), _write_patient(event)]
-    if event.kind in _WITH_PRIOR:
+    if event.kind in _WITH_PRIOR or (event.kind in _WITH_PRIOR_ACCOUNT and event.prior_account):
         account = writer.cx(event.prior_account) if event.prior_account else ""
-        prior = writer.repetitions(map(writer.cx, event.prior_identifiers))
+        prior = writer.repetitions(map(writer.cx, event.prior_identifiers or event.identifiers))
         segments.append(writer.segment("MRG", {1: prior, 3: account}))
     if event.kind not in _WITHOUT_VISIT:
         segments.append(write_pv1(event.visit))
@@ -195,7 +197,7 @@ def _event(message: Message, trigger: Trigger, kind: EncounterKind, movement: Mo
         account=next(iter(_ids(pid, 18)), None),
         movement=movement,
         prior_identifiers=_ids(merged, 1) if kind in _WITH_PRIOR else (),
-        prior_account=next(iter(_ids(merged, 3)), None) if kind in _WITH_PRIOR else None,
+        prior_account=next(iter(_ids(merged, 3)), None) if kind in _WITH_PRIOR | _WITH_PRIOR_ACCOUNT else None,
         occurred_at=_time(event, 6),
         planned_at=_time(event, 3),
         warnings=message.warnings,
@@ -235,8 +237,10 @@ def _movement(message: Message, trigger: Trigger) -> tuple[Movement | None, list
         return None, [Finding(Reason.SEGMENT_SEQUENCE, "The segment ZBE is required and absent.", "ZBE^1")]
     findings = []
     action = _ACTIONS.get(zbe.component(4, 1).strip().upper())
-    if action is None:
-        findings.append(Finding(Reason.NOT_IN_TABLE, "ZBE-4 has to be INSERT, UPDATE or CANCEL.", "ZBE^1^4"))
+    allowed = _ALLOWED.get(trigger.option, (trigger.action,))
+    if action not in allowed:
+        names = " or ".join(each.value for each in allowed)
+        findings.append(Finding(Reason.NOT_IN_TABLE, f"ZBE-4 has to be {names} for {message.trigger}.", "ZBE^1^4"))
     if not zbe.field(1):
         findings.append(Finding(Reason.REQUIRED_MISSING, "ZBE-1 has to identify the movement.", "ZBE^1^1"))
     findings += _wrong_times(zbe)
@@ -264,6 +268,8 @@ def _movement(message: Message, trigger: Trigger) -> tuple[Movement | None, list
 
 
 _ACTIONS = {action.value: action for action in MovementAction}
+# What ZBE-4 may say beside what the trigger says: Z99 and, in older texts, A08 correct a movement (3.31.6.1).
+_ALLOWED = dict.fromkeys((Option.HISTORIC_MOVEMENT, Option.MAINTAIN_DEMOGRAPHICS), tuple(MovementAction))
 
 
 def _wrong_times(zbe: Segment) -> Iterator[Finding]:

@@ -41,6 +41,9 @@ def read_request(message: Message) -> LinkChange:
     findings = validate(message, STRUCTURE)
     new, prior = _identifiers(message, "PID", 3), _identifiers(message, "MRG", 1)
     findings += [*_check("PID-3", "PID^1^3", new, 2), *_check("MRG-1", "MRG^1^1", prior, 1)]
+    if len(prior) == 2 and len(new) == 2 and prior[1].oid != new[1].oid:
+        detail = "The subsumed local id has to be of the assigning authority of the local id."
+        findings.append(Finding(Reason.UNKNOWN_DOMAIN, detail, "MRG^1^1^2^4"))
     if findings:
         raise ExchangeError.of(findings)
     event = message.first("EVN")
@@ -56,18 +59,13 @@ def read_request(message: Message) -> LinkChange:
 
 
 def write_response(message: Message, result: object = None) -> bytes:
-    """``AA``; ``CA`` where the sender asks for an accept acknowledgement (MSH-15)."""
-    answer = acknowledgement.accept(message)
-    return answer.replace(b"MSA|AA|", b"MSA|CA|", 1) if _is_enhanced(message) else answer
+    """``AA``; ``CA`` in the enhanced mode."""
+    return acknowledgement.accept(message, enhanced=True)
 
 
 def write_error(message: Message, error: ExchangeError) -> bytes:
-    """``AE`` or ``AR`` with an ERR for each finding; ``CE`` or ``CR`` to a sender that asks for an accept
-    acknowledgement."""
-    answer = acknowledgement.refuse(message, error, PLACES)
-    if not _is_enhanced(message):
-        return answer
-    return answer.replace(b"MSA|AE|", b"MSA|CE|", 1).replace(b"MSA|AR|", b"MSA|CR|", 1)
+    """``AE`` or ``AR`` with an ERR for each finding; ``CE`` or ``CR`` in the enhanced mode."""
+    return acknowledgement.refuse(message, error, PLACES, enhanced=True)
 
 
 def write_request(change: LinkChange, parties: Parties) -> bytes:
@@ -118,7 +116,3 @@ def _manager_oid(message: Message) -> str:
     """MSH-3 where it is an OID, in whichever component."""
     parts = (message.header.component(3, place) for place in (2, 1))
     return next((part for part in parts if is_oid(part)), "")
-
-
-def _is_enhanced(message: Message) -> bool:
-    return message.header.component(15, 1) in ("AL", "ER", "SU")

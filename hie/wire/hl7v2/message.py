@@ -20,6 +20,7 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_SEGMENTS = 100_000
 
 NULL = '""'  # an explicit null: the sender deletes the value
+_NUL = "\x00"  # no text has this character and no database takes it
 
 TERMINATOR_RULES = {
     "TERM-01": "Segments do not end with CR alone.",
@@ -146,14 +147,15 @@ class Message:
         if start not in (0, 3) or (start == 3 and not body.startswith(b"\xef\xbb\xbf")):
             raise ExchangeError(Reason.UNREADABLE, "The message does not begin with an MSH segment.", "MSH^1")
         decoded = decode(body, _declared_charset(body[start:]))
-        delimiters = read_delimiters(decoded.text)
-        lines, term_warnings = _lines(raw, decoded.text, delimiters.field)
+        text = decoded.text.replace(_NUL, "")
+        delimiters = read_delimiters(text)
+        lines, term_warnings = _lines(raw, text, delimiters.field)
         if len(lines) > MAX_SEGMENTS:
             raise ExchangeError(Reason.TOO_LARGE, f"The message has more than {MAX_SEGMENTS} segments.")
         header, *others = lines
         segments = [Segment(["MSH", delimiters.field, *header.split(delimiters.field)[1:]], delimiters)]
         segments += [Segment(line.split(delimiters.field), delimiters) for line in others]
-        return cls(raw, decoded.text, decoded.charset, decoded.warnings + term_warnings, tuple(segments), delimiters)
+        return cls(raw, text, decoded.charset, decoded.warnings + term_warnings, tuple(segments), delimiters)
 
     def first(self, name: str) -> Segment | None:
         """The first segment of this name, or None."""
@@ -251,7 +253,7 @@ def _escapes(escape: str) -> re.Pattern[str]:
 
 
 def _from_hex(digits: str, unchanged: str) -> str:
-    return unchanged if len(digits) % 2 else decode(bytes.fromhex(digits)).text
+    return unchanged if len(digits) % 2 else decode(bytes.fromhex(digits)).text.replace(_NUL, "")
 
 
 # The header ---------------------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ TRIGGERS = {
     "ADT^A40": Trigger(FeedEvent.MERGE, "ADT_A39"),
     "ADT^A47": Trigger(FeedEvent.CHANGE_IDENTIFIER, "ADT_A30", ("2.5",)),
 }
+VERSION_OF_PAM = "2.5"
 _PAM = frozenset({"ADT^A24", "ADT^A28", "ADT^A31", "ADT^A37", "ADT^A40", "ADT^A47"})
 
 PLACES = {
@@ -86,7 +87,7 @@ def read_request(message: Message) -> PatientFeed:
         identifiers=identifiers,
         demographics=Demographics() if has_other else read_demographics(message),
         prior_identifiers=prior if has_prior else (),
-        pam=message.version == "2.5" and message.trigger in _PAM,
+        pam=message.version == VERSION_OF_PAM and message.trigger in _PAM,
         occurred_at=_occurred_at(message),
         warnings=message.warnings,
         other_identifiers=other if has_other else (),
@@ -94,13 +95,13 @@ def read_request(message: Message) -> PatientFeed:
 
 
 def write_response(message: Message, result: object = None) -> bytes:
-    """``AA``. What the verb returned is not told."""
-    return acknowledgement.accept(message)
+    """``AA``, or ``CA`` in the enhanced mode. What the verb returned is not told."""
+    return acknowledgement.accept(message, enhanced=message.version == VERSION_OF_PAM)
 
 
 def write_error(message: Message, error: ExchangeError) -> bytes:
-    """``AE`` or ``AR`` with an ERR for each finding."""
-    return acknowledgement.refuse(message, error, PLACES)
+    """``AE`` or ``AR`` with an ERR for each finding; ``CE`` or ``CR`` in the enhanced mode."""
+    return acknowledgement.refuse(message, error, PLACES, enhanced=message.version == VERSION_OF_PAM)
 
 
 def write_request(

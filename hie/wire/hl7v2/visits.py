@@ -28,7 +28,26 @@ def read_visit(segment: Segment) -> Visit:
         pending_location=_location(segment, 42),
         admitted_at=_text(segment, 44),
         discharged_at=_text(segment, 45),
+        cleared=tuple(name for name, number in _CLEARABLE.items() if segment.is_null(number)),
     )
+
+
+_CLEARABLE = {
+    "location": 3,
+    "admission_type": 4,
+    "preadmit_number": 5,
+    "prior_location": 6,
+    "attending": 7,
+    "referring": 8,
+    "consulting": 9,
+    "hospital_service": 10,
+    "temporary_location": 11,
+    "admitting": 17,
+    "discharge_disposition": 36,
+    "pending_location": 42,
+    "admitted_at": 44,
+    "discharged_at": 45,
+}
 
 
 def write_pv1(visit: Visit, set_id: str = "1") -> str:
@@ -52,6 +71,7 @@ def write_pv1(visit: Visit, set_id: str = "1") -> str:
         44: writer.escape(visit.admitted_at),
         45: writer.escape(visit.discharged_at),
     }
+    fields |= {_CLEARABLE[name]: NULL for name in visit.cleared}
     return writer.segment("PV1", fields)
 
 

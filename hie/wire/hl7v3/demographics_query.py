@@ -7,13 +7,15 @@ asOtherIDs (HL7 v2 leaves it out). A page is of initialQuantity records; the nex
 whose answers have this form too, or given up by ``cancel_query``.
 
 A parameter whose PN says ``SRCH`` asks for near matches; ``*`` and ``?`` are wildcards as in HL7 v2. IHE allows one
-value in a parameter; several are read as alternatives.
+value in a parameter; several are read as alternatives. Several livingSubjectName are alternatives too, several
+livingSubjectId have all to match (3.47.4.1.2).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TypeVar
 
 from lxml import etree
@@ -32,6 +34,7 @@ from hie.values.demographics_queries import (
 from hie.values.errors import ExchangeError, Finding, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.people import Address, NameParts
+from hie.values.times import read_dtm
 from hie.wire.hl7v3 import wrapper
 from hie.wire.hl7v3.datatypes import (
     all_at,
@@ -104,7 +107,7 @@ def read_request(message: SoapMessage) -> DemographicsQuery:
     query = DemographicsQuery(
         message_id=wrapper.message_id(message),
         query_tag=id_text(at(root, f"{_QUERY}/queryId")),
-        names=_groups(root, "livingSubjectName", _name),
+        names=_names(root),
         births=_births(root, findings),
         sexes=_sexes(root),
         addresses=_groups(root, "patientAddress", _address),
@@ -169,7 +172,8 @@ def write_refusal(message: SoapMessage, error: ExchangeError, query_id: str, ech
 
 
 def write_request(query: DemographicsQuery, devices: Devices) -> SoapBody:
-    """Write a query of our own. queryId is ``query_tag`` (``root^extension``); absent ids are made."""
+    """Write a query of our own. queryId is ``query_tag`` (``root^extension``); absent ids are made. Of several demands
+    on the name HL7 v3 can ask only the first."""
     quantity = f'<initialQuantity value="{query.page_size}"/>' if query.page_size else ""
     degree = ""
     if query.minimum_score is not None:
@@ -228,6 +232,12 @@ def _groups(root: etree._Element, name: str, read: Callable[[etree._Element], T]
     return tuple(filter(None, groups))
 
 
+def _names(root: etree._Element) -> tuple[tuple[NameCriterion, ...], ...]:
+    """One demand: of every value in every livingSubjectName one has to be met ("logically connected with an or")."""
+    names = tuple(name for group in _groups(root, "livingSubjectName", _name) for name in group)
+    return (names,) if names else ()
+
+
 def _name(value: etree._Element) -> NameCriterion:
     is_search = "SRCH" in attribute(value, "use").split()
     wished = TextMatch.FUZZY if is_search else TextMatch.EXACT
@@ -255,7 +265,7 @@ def _births(root: etree._Element, findings: list[Finding]) -> tuple[BirthCriteri
     for number, values in enumerate(_values(root, "livingSubjectBirthTime"), 1):
         for value in values:
             exact = attribute(value, "value")
-            first, last = exact or value_at(value, "low"), exact or value_at(value, "high")
+            first, last = exact or _bound(value, "low", 1), exact or _bound(value, "high", -1)
             if any(text and not is_time(text) for text in (first, last)) or not (first or last):
                 detail = "The value of livingSubjectBirthTime has to be a date, YYYY[MM[DD]], or low and high of such."
                 place = f"/{QUERY}/{_PARAMETERS}/livingSubjectBirthTime[{number}]/value"
@@ -263,6 +273,20 @@ def _births(root: etree._Element, findings: list[Finding]) -> tuple[BirthCriteri
             else:
                 found.append(BirthCriterion(read_date(first), read_date(last)))
     return tuple(found)
+
+
+def _bound(value: etree._Element, name: str, step: int) -> str:
+    """One end of an interval; of one that does not belong to it (inclusive="false") the next day, month or year."""
+    element = at(value, name)
+    text = attribute(element, "value")
+    if attribute(element, "inclusive") not in ("false", "0") or not is_time(text):
+        return text
+    date = read_date(text)
+    if len(date) == 8:
+        day = read_dtm(date)
+        return (day + timedelta(days=step)).strftime("%Y%m%d") if day else text
+    months = int(date[:4]) * 12 + int(date[4:] or "1") - 1 + step * (1 if len(date) == 6 else 12)
+    return f"{months // 12:04}{months % 12 + 1:02}"[: len(date)]
 
 
 def _sexes(root: etree._Element) -> tuple[str, ...]:
@@ -358,7 +382,9 @@ def whole_number(text: str) -> int | None:
 
 
 def _ignored(root: etree._Element) -> tuple[str, ...]:
-    names = (name for element, name in _IGNORED.items() if at(root, f"{_PARAMETERS}/{element}") is not None)
+    names = [name for element, name in _IGNORED.items() if at(root, f"{_PARAMETERS}/{element}") is not None]
+    if at(root, f"{_QUERY}/matchCriterionList/matchAlgorithm") is not None:
+        names.append("the algorithm of matchAlgorithm, which is none that was agreed")
     return tuple(dict.fromkeys(names))
 
 
@@ -415,7 +441,7 @@ def _write_parameters(query: DemographicsQuery) -> str:
             "LivingSubject.id",
             [[write_ii(replace(each, type_code=""), "value") for each in group] for group in query.identifiers],
         ),
-        ("livingSubjectName", "LivingSubject.name", [map(_write_name, group) for group in query.names]),
+        ("livingSubjectName", "LivingSubject.name", [[_write_name(name)] for name in next(iter(query.names), ())]),
         (
             "otherIDsScopingOrganization",
             "OtherIDs.scopingOrganization.id",

@@ -51,7 +51,12 @@ def read_demographics(patient: etree._Element | None) -> Demographics:
         addresses=tuple(filter(None, map(read_address, addresses[:MOST_REPETITIONS]))),
         telephones=tuple(dict.fromkeys(filter(None, map(read_telephone, telephones[:MOST_REPETITIONS])))),
         death_time=value_at(person, "deceasedTime"),
+        cleared=frozenset(("death_time",)) if _is_said_to_live(person) else frozenset(),
     )
+
+
+def _is_said_to_live(person: etree._Element | None) -> bool:
+    return value_at(person, "deceasedInd") in ("false", "0") and not value_at(person, "deceasedTime")
 
 
 def read_all_identifiers(patient: etree._Element | None) -> tuple[Identifier, ...]:

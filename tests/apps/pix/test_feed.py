@@ -23,6 +23,7 @@ from apps.pix.models import (
     persons_joined,
     records_moved,
 )
+from apps.pix.queries.cross_references import find_authority
 from hie.exchange.remembered import forget_all
 from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
@@ -349,7 +350,8 @@ NATIONAL = Address(text="マイナンバー 9832-0567-3214")
     ("change", "reason", "location"),
     [
         ({"identifiers": (chart(CLINIC, "2"),)}, Reason.UNKNOWN_DOMAIN, "identifier.authority"),
-        ({"identifiers": (chart(HOSPITAL, "1"), chart(CLINIC, "2"))}, Reason.UNKNOWN_DOMAIN, "identifier.authority"),
+        ({"identifiers": (chart(HOSPITAL, "1"), chart(CLINIC, "2"))}, Reason.UNKNOWN_DOMAIN, "identifier[2].authority"),
+        ({"identifiers": (chart(HOSPITAL, "1"), chart(HOSPITAL, " "))}, Reason.REQUIRED_MISSING, "identifier[2]"),
         ({"identifiers": (FOREIGN,)}, Reason.UNKNOWN_DOMAIN, "identifier.authority"),
         ({"identifiers": (chart(HOSPITAL, " "),)}, Reason.REQUIRED_MISSING, "identifier"),
         ({"identifiers": (chart(HOSPITAL, "1" * 65),)}, Reason.WRONG_DATA_TYPE, "identifier"),
@@ -512,3 +514,28 @@ def test_figures_of_the_index() -> None:
     review = found.pop("review")
     assert found == {"persons": 2, "identifiers": 3, "by_facility": {HOSPITAL: 2, CLINIC: 1}}
     assert (review.waiting, review.oldest, review.linked, review.overturned) == (0, None, 1, 0)
+
+
+def test_an_authority_whose_two_names_mean_two_is_none() -> None:
+    clinic = network.authority(OIDS[CLINIC])
+    assert clinic is not None
+    torn = Identifier("1", AssigningAuthority(OIDS[HOSPITAL], clinic.namespace))
+    with pytest.raises(ExchangeError) as refusal:
+        tell(HOSPITAL, "1", identifiers=(torn,))
+    assert (refusal.value.reason, refusal.value.findings[0].location) == (Reason.UNKNOWN_DOMAIN, "identifier.authority")
+    assert find_authority(torn.assigning_authority) is None
+    own = Identifier("1", AssigningAuthority(OIDS[HOSPITAL], "a name of its own"))
+    assert tell(HOSPITAL, "1", identifiers=(own,)).regional_id
+
+
+def test_of_two_lists_those_of_one_type_are_merged() -> None:
+    def typed(value: str, type_code: str) -> Identifier:
+        return replace(chart(HOSPITAL, value), type_code=type_code)
+
+    for number, value in enumerate(("p1", "p2", "v1", "v2")):
+        tell(HOSPITAL, value, told=somebody(birth_date=f"1950010{number + 1}"))
+    prior = (typed("v1", "VN"), typed("p1", "PI"))
+    feed = replace(message(HOSPITAL, told=Demographics()), event=FeedEvent.MERGE, prior_identifiers=prior)
+    services.feed(replace(feed, identifiers=(typed("p2", "PI"), typed("v2", "VN"))), HOSPITAL)
+    merged = LocalIdentifier.objects.filter(status="merged").values_list("value", "merged_into__value")
+    assert sorted(merged) == [("p1", "p2"), ("v1", "v2")]

@@ -346,6 +346,16 @@ def test_pages_hold_everybody_once(many: list[str]) -> None:
     assert told[-1].pointer == ""
 
 
+def test_a_further_page_may_change_the_size_from_then_on(many: list[str]) -> None:
+    told = [find(replace(name("モリ"), page_size=1))]
+    for page_size in (2, 0, 0):
+        subjects = services.subjects_of_continuation(ContinuationRequest("C", "T1", page_size=page_size))
+        permit = all_open(CLINIC, tuple(each.regional_id for each in subjects))
+        told.append(services.continue_search(ContinuationRequest("C", "T1", page_size=page_size), permit))
+    assert [len(page.matches) for page in told] == [1, 2, 2, 2]
+    assert sorted(ids(told)) == sorted(many)
+
+
 def test_an_answer_of_one_page_keeps_nothing(many: list[str]) -> None:
     assert find(replace(name("モリ"), page_size=7)).pointer == ""
     assert find(name("モリ")).pointer == ""
@@ -393,7 +403,7 @@ def refused(query: DemographicsQuery, caller: str = CLINIC) -> tuple[Reason, str
     return refusal.value.reason, refusal.value.findings[0].location
 
 
-@pytest.mark.parametrize("pointer", ["x", "x.3", ".", "x.-1", "x.٣", "0" * 500])
+@pytest.mark.parametrize("pointer", ["x", "xP3", "P", "xP-1", "xP٣", "0" * 500])
 def test_a_pointer_that_nobody_was_given(many: list[str], pointer: str) -> None:
     assert refused(replace(name("モリ"), pointer=pointer)) == (Reason.UNKNOWN_KEY, "pointer")
 

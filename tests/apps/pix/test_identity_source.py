@@ -24,6 +24,7 @@ from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.patients import CrossReferenceQuery, FeedEvent, FeedOutcome
 from hie.values.people import Demographics
+from hie.wire.ebxml.fragments import read_fragment
 from tests.apps.pix import told
 from tests.apps.pix.told import CLINIC, HOSPITAL, chart, message, permit, somebody, tell
 from tests.apps.xds.samples import entry, submission
@@ -273,6 +274,21 @@ def test_a_link_change_is_the_sources_alone_and_of_ids_that_are_known() -> None:
         with pytest.raises(ExchangeError, match="UNKNOWN_KEY"):
             change_link(new, previous)
     assert patient_of(kept) == "R1"
+
+
+@pytest.mark.parametrize("new", ["R1", "R2"])
+def test_documents_of_a_merged_chart_number_bear_the_surviving_one(new: str) -> None:
+    feed("R1", says=somebody("山田 健一"))
+    feed("R2", says=somebody("佐藤 花子", "サトウ ハナコ", "19800101", "F"))
+    subsumed, surviving, other = (document("R1", number) for number in ("000999", "000111", "000222"))
+    change = LinkChange(
+        regional(new), regional("R1"), chart(HOSPITAL, "000111"), chart(HOSPITAL, "000999"), message_id="M1"
+    )
+    services.change_link(change, OFFICE, sender=NODE)
+    fragments = {each.entry_uuid: bytes(each.fragment) for each in DocumentEntry.objects.all()}
+    sources = [read_fragment(fragments[each]).source_patient_id for each in (subsumed, surviving, other)]  # type: ignore[union-attr]
+    assert sources == [chart(HOSPITAL, number).xds_cx for number in ("000111", "000111", "000222")]
+    assert [patient_of(each) for each in (subsumed, surviving, other)] == [new, new, "R1"]
 
 
 # --- who asks

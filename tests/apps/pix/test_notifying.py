@@ -83,6 +83,32 @@ def test_a_link_is_told_with_all_identifiers(peer: Peer) -> None:
     assert services.send_due() == 0
 
 
+def test_a_single_new_chart_is_told(peer: Peer) -> None:
+    subscribe("ITI-10", HOSPITAL)
+    tell(HOSPITAL, "1")
+    tell(CLINIC, "2", told=somebody(birth_date="19990101"))
+    services.send_due()
+    assert [values(each) for each in peer.told] == [["1"]]
+    tell(HOSPITAL, "1", told=somebody(telephones=("03-1234-5678",)))
+    assert services.send_due() == 0  # no identifier changed
+
+
+@pytest.mark.parametrize(
+    "address", ["mllp://127.0.0.1:99999", "mllp://[::1", "mllps://" + "a" * 64 + ".example:1", "mllps://a..b:1"]
+)
+def test_an_address_that_is_none_holds_up_nobody_else(settings: Any, address: str) -> None:
+    settings.CONSENT_DEFAULT = "opt-out"
+    wrong = subscribe()
+    Subscription.objects.filter(pk=wrong.pk).update(address=address)
+    other = subscribe(facility=CLINIC)
+    tell(HOSPITAL, "1")
+    assert services.send_due() == 0
+    for row in (wrong, other):
+        row.refresh_from_db()
+        assert (row.failures, bool(row.last_problem)) == (1, True)
+    assert AuditRecord.objects.filter(transaction="ITI-10", outcome=8).count() == 2
+
+
 def test_only_domains_of_interest_are_told(peer: Peer) -> None:
     subscribe("ITI-10", HOSPITAL, CLINIC)
     tell(HOSPITAL, "1")
@@ -123,8 +149,8 @@ def test_who_may_see_nothing_is_told_nothing(peer: Peer, settings: Any) -> None:
 
 
 def test_a_change_that_is_undone_leaves_nothing_to_tell() -> None:
-    subscribe()
     tell(HOSPITAL, "1")
+    subscribe()
     with transaction.atomic():
         tell(CLINIC, "2")
         assert Notification.objects.exists()

@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from hie.values.documents import DEPRECATED
 from hie.values.errors import ExchangeError
 from hie.wire.ebxml.attributes import MODELS
-from hie.wire.ebxml.fragments import read_fragment, with_home, with_patient_id, with_status, write_fragment
+from hie.wire.ebxml.fragments import (
+    read_fragment,
+    with_home,
+    with_patient_id,
+    with_source_patient_id,
+    with_status,
+    write_fragment,
+)
 from hie.wire.ebxml.names import RIM
 from hie.wire.xml import parse
 from tests.conformance import needs_conformance
@@ -37,6 +44,15 @@ def test_bytes_are_rewritten_as_the_value_would_be(each: Any, patient_id: str, h
     assert read_fragment(with_home(written, home)) == replace(each, home_community_id=home)
     expected = replace(each, patient_id=patient_id) if hasattr(each, "patient_id") else each
     assert read_fragment(with_patient_id(written, patient_id)) == expected
+
+
+def test_the_source_patient_is_rewritten_as_the_value_would_be() -> None:
+    written = write_fragment(objects.DOCUMENT_ENTRY)
+    expected = replace(objects.DOCUMENT_ENTRY, source_patient_id="<7>^^^&1.2.3&ISO")
+    assert read_fragment(with_source_patient_id(written, "<7>^^^&1.2.3&ISO")) == expected
+    assert with_source_patient_id(write_fragment(expected), "") == write_fragment(expected).replace(
+        b"&lt;7&gt;^^^&amp;1.2.3&amp;ISO", b""
+    )
 
 
 def test_the_same_object_gives_the_same_bytes() -> None:

@@ -20,7 +20,7 @@ def _read(*segments):
 
 def _pid(**fields):
     values = {int(name[1:]): text for name, text in fields.items()}
-    return "PID|" + "|".join(values.get(number, "") for number in range(1, 31))
+    return "PID|" + "|".join(values.get(number, "") for number in range(1, 33))
 
 
 @pytest.mark.parametrize("name", ["ITI-8/a04-jis.hl7", "ITI-8/a04-25-utf8.hl7", "ITI-30/a28-jis.hl7"])
@@ -48,6 +48,9 @@ def test_a_whole_person(name):
         ("YAMAMOTO^HIDEMI", PersonName(alphabetic=NameParts("YAMAMOTO", "HIDEMI"))),
         ("さくら^はな~サクラ^ハナ", PersonName(NameParts("サクラ", "ハナ"), NameParts("さくら", "はな"))),
         ("旧姓^日出美^^^^^M^I~山本^日出美^^^^^L^I", PersonName(NameParts("山本", "日出美"))),
+        ("芸名^花子^^^^^A~山本^日出美^^^^^L", PersonName(NameParts("山本", "日出美"))),
+        ("山本^日出美^^^^^L^I~芸名^花子^^^^^A", PersonName(NameParts("山本", "日出美"))),
+        ("山本^日出美^^^^^I~ヤマモト^ヒデミ^^^^^P", YAMAMOTO),
         ("山本&ヤマ&モト^日出美^^^^^L^I", PersonName(NameParts("山本", "日出美"))),
         ("太郎左衛門", PersonName(NameParts("太郎左衛門"))),
         ('""^日出美', PersonName(NameParts("", "日出美"))),
@@ -97,6 +100,7 @@ def test_addresses(field, address):
         ("^PRN^PH^^^03^12345678", ("03-12345678",)),
         ("03-1234-5678~090-1", ("03-1234-5678", "090-1")),
         ("^PRN^PH", ()),
+        ("^PRN^FX^^^^^^^^^03-1234-5679~^NET^Internet^taro@example.jp", ()),
     ],
 )
 def test_telephones(field, numbers):
@@ -172,3 +176,19 @@ def test_what_is_written_is_read_again(family, given_name, birth_date, sex):
 def test_deletions_are_written_as_two_quotes():
     message = Message.read(b"MSH|^~\\&|H\r" + write_pid(Demographics(cleared=frozenset({"sex"})), ()).encode())
     assert read_demographics(message).cleared == {"sex"}
+
+
+@pytest.mark.parametrize(
+    ("dead", "at", "cleared"),
+    [("N", "", True), ("N", "20240101", False), ("Y", "", False), ("", "", False), ("", '""', True)],
+)
+def test_who_is_said_to_live_is_not_dead(dead, at, cleared):
+    assert ("death_time" in _read(_pid(f29=at, f30=dead)).cleared) is cleared
+
+
+def test_an_alias_is_no_name_and_who_is_unknown_has_none_of_it():
+    fields = {"f5": "氏名^不詳^^^^^L^I", "f7": "1960", "f8": "M", "f11": "千代田1-1", "f13": "03-1234-5678"}
+    alias = _read(_pid(**fields, f32="AL"))
+    assert (alias.name, alias.birth_date, alias.telephones) == (PersonName(), "1960", ("03-1234-5678",))
+    assert _read(_pid(**fields, f31="Y", f32="AL")) == Demographics(sex="M")
+    assert _read(_pid(**fields, f31="N")).name.ideographic == NameParts("氏名", "不詳")

@@ -13,7 +13,7 @@ from hie.values.demographics_queries import (
     Practitioner,
     Visit,
 )
-from hie.values.errors import ExchangeError
+from hie.values.errors import ExchangeError, Reason
 from hie.values.identifiers import AssigningAuthority, Identifier
 from hie.values.people import Demographics, NameParts, PersonName
 from hie.wire.hl7v2 import encounter_feed
@@ -156,7 +156,7 @@ def test_an_event_of_an_option_that_is_not_supported_is_rejected(name):
     answer = Message.read(encounter_feed.write_error(message, caught.value))
     assert answer.first("MSA").field(1) == "AR"
     assert answer.first("ERR").field(2) == "MSH^1^9^1^2"
-    assert answer.first("ERR").field(3) == "201^Unsupported event code^HL70357"
+    assert answer.first("ERR").field(3) == "201^Unsupported trigger event^HL70357"
 
 
 @pytest.mark.parametrize(
@@ -174,6 +174,59 @@ def test_what_is_refused(name, found):
     with pytest.raises(ExchangeError) as caught:
         encounter_feed.read_request(sample(f"ITI-31/{name}.hl7"))
     assert [(finding.reason.name, finding.location) for finding in caught.value.findings] == found
+
+
+@pytest.mark.parametrize("kind", [EncounterKind.TO_INPATIENT, EncounterKind.TO_OUTPATIENT])
+def test_a_change_of_class_may_change_the_account(kind):
+    prior = Identifier("ACC1", AssigningAuthority("", "HOSP1"))
+    event = replace(ADMISSION, trigger=f"ADT^{kind.value}", kind=kind, movement=None, prior_account=prior)
+    message = Message.read(encounter_feed.write_request(event, PARTIES))
+    assert [each.name for each in message.segments] == ["MSH", "EVN", "PID", "MRG", "PV1"]
+    assert encounter_feed.read_request(message) == event
+
+
+@pytest.mark.parametrize(
+    ("trigger", "action", "is_right"),
+    [
+        ("A02", "INSERT", True), ("A02", "CANCEL", False), ("A02", "UPDATE", False),
+        ("A12", "CANCEL", True), ("A12", "INSERT", False), ("A08", "UPDATE", True), ("Z99", "UPDATE", True),
+    ],
+)  # fmt: skip
+def test_zbe_says_the_same_as_the_trigger(trigger, action, is_right):
+    structure = TRIGGERS[f"ADT^{trigger}"].structure
+    text = sample("ITI-31/a01.hl7").text.replace("ADT^A01^ADT_A01", f"ADT^{trigger}^{structure}")
+    message = Message.read(text.replace("|INSERT|N||", f"|{action}|N|A02|").encode())
+    if is_right:
+        assert encounter_feed.read_request(message).movement.action.value == action
+        return
+    with pytest.raises(ExchangeError) as caught:
+        encounter_feed.read_request(message)
+    assert [(each.reason.name, each.location) for each in caught.value.findings] == [("NOT_IN_TABLE", "ZBE^1^4")]
+
+
+def test_what_pv1_deletes_is_named():
+    text = sample("ITI-31/a01.hl7").text.replace("D12^佐藤^一郎", '""').replace("|CAR|", '|""|')
+    visit = encounter_feed.read_request(Message.read(text.encode())).visit
+    assert (visit.cleared, visit.attending, visit.hospital_service) == (("attending", "hospital_service"), (), "")
+    again = Message.read(encounter_feed.write_request(replace(ADMISSION, visit=visit), PARTIES))
+    assert encounter_feed.read_request(again).visit == visit
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken", "refused"),
+    [
+        ("|||", "AA", "AE"), ("|||AL", "AA", "AE"), ("|||AL|NE", "CA", "CE"), ("|||NE|AL", "AA", "AE"),
+        ("|||AL|AL", "AA", "AE"), ("|||NE|NE", "AA", "AE"),
+    ],
+)  # fmt: skip
+def test_a_sender_in_enhanced_mode_gets_an_accept_acknowledgement(asked, taken, refused):
+    text = sample("ITI-31/a11-cancel.hl7").text
+    head, _, rest = text.partition("\r")
+    fields = head.split("|")[:12]
+    message = Message.read(("|".join(fields) + asked + "\r" + rest).encode())
+    assert Message.read(encounter_feed.write_response(message)).first("MSA").field(1) == taken
+    error = ExchangeError(Reason.UNKNOWN_KEY, "Not known.", "movement")
+    assert Message.read(encounter_feed.write_error(message, error)).first("MSA").field(1) == refused
 
 
 def test_an_update_needs_the_original_trigger():

@@ -73,3 +73,11 @@ def test_names_of_places():
     error = ExchangeError(Reason.UNKNOWN_KEY, "Not known here.", "prior identifier[1]")
     answer = Message.read(link_change.write_error(sample("ITI-64/a43-subsumed.hl7"), error))
     assert (answer.first("MSA").field(1), answer.first("ERR").field(2)) == ("AE", "MRG^1^1^1^1")
+
+
+def test_a_subsumed_number_is_of_the_domain_of_the_surviving_one():
+    text = sample("ITI-64/a43-subsumed.hl7").text
+    foreign = text.replace("~0000999999^^^HOSP1&1.2.392.100495.20.3.51.11311234567&ISO", "~9^^^&1.2.3&ISO")
+    with pytest.raises(ExchangeError) as caught:
+        link_change.read_request(Message.read(foreign.encode()))
+    assert [(each.reason, each.location) for each in caught.value.findings] == [(Reason.UNKNOWN_DOMAIN, "MRG^1^1^2^4")]

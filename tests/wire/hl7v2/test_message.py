@@ -168,7 +168,7 @@ def test_values_survive_writing_and_reading(values, charset):
 def test_an_escaped_value_holds_no_delimiter(value):
     written = escape(value)
     assert not set("|^~&\r\n\x0b\x1c") & set(written)
-    assert unescape(written) == value.replace("\r\n", "\n").replace("\r", "\n")
+    assert unescape(written) == value.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
 
 
 # Oracles: hl7apy with groups off and CR line ends (it drops segments otherwise), and python-hl7
@@ -223,3 +223,9 @@ def test_both_oracles_read_the_specification_examples_the_same():
         read += 1
     assert len(examples) == 22
     assert read >= 21
+
+
+@pytest.mark.parametrize("name", [b"YAMA\x00DA", rb"YAMA\X00\DA", "山\0田".encode()])
+def test_a_nul_is_no_part_of_a_text(name):
+    read = Message.read(HEADER + b"PID|||1||" + name + b"\r").first("PID").component(5, 1)
+    assert read in ("YAMADA", "山田")

@@ -46,6 +46,15 @@ def test_a_registration():
     assert patient_feed.read_request(sample("ITI-44/register.xml")) == REGISTRATION
 
 
+@pytest.mark.parametrize(("said", "is_cleared"), [("false", True), ("true", False)])
+def test_who_is_said_to_live_is_not_dead(said, is_cleared):
+    body = b"".join(patient_feed.write_request(REGISTRATION, DEVICES).parts)
+    birth = b'<birthTime value="19600101"/>'
+    body = body.replace(birth, birth + f'<deceasedInd value="{said}"/>'.encode())
+    feed = patient_feed.read_request(message_of(body))
+    assert feed.demographics.cleared == (frozenset({"death_time"}) if is_cleared else frozenset())
+
+
 def test_a_merge_has_survivor_and_subsumed_and_no_demographics():
     assert patient_feed.read_request(sample("ITI-44/merge.xml")) == MERGE
 
