@@ -197,14 +197,6 @@ def test_documents_that_go_with_their_chart(patient: str, consumer: Consumer) ->
     assert told(consumer) == [(uuid,)]
 
 
-def test_a_name_that_stands_for_itself_again_takes_its_subscriptions_back(patient: str, consumer: Consumer) -> None:
-    surviving = known_patient()
-    to(consumer, patient)
-    move_patient(subsumed=patient, surviving=surviving)
-    move_records(identifiers=[], previous=surviving, current=patient)
-    assert list(models.SubscriptionPatient.objects.values_list("patient_id", flat=True)) == [patient]
-
-
 def test_wishes_have_followed_when_subscribers_are_told() -> None:
     """What a patient has closed may not be told in the moment in which the wish is still on its way."""
     for signal in (persons_joined, records_moved):
