@@ -103,7 +103,7 @@ def rename_source(*, patient: str, subsumed: Identifier, surviving: Identifier) 
     """Give the documents of one chart number of a patient another sourcePatientId (ITI TF-2: 3.64.4.1.3); how many."""
     hold((patient,))
     entries = DocumentEntry.objects.filter(shard_key=shard_key_of(patient), patient_id=patient)
-    renamed = [row for row in entries if _source(row) == (subsumed.value, subsumed.oid)]
+    renamed = [row for row in entries if _source(row) == _as_indexed(subsumed)]
     for row in renamed:
         row.fragment = with_source_patient_id(bytes(row.fragment), surviving.xds_cx)
     DocumentEntry.objects.bulk_update(renamed, ["fragment"], batch_size=100)
@@ -111,11 +111,15 @@ def rename_source(*, patient: str, subsumed: Identifier, surviving: Identifier) 
 
 
 def _source(row: DocumentEntry) -> tuple[str, str]:
-    """The chart of an entry as the index has it, however its submitter spells the number."""
+    """The chart of an entry."""
     entry = read_fragment(bytes(row.fragment))
-    identifier = Identifier.from_cx(getattr(entry, "source_patient_id", ""))
-    owner = network.facility_of_authority(identifier.oid)
-    return owner.patient_ids.comparable(identifier.value) if owner else identifier.value, identifier.oid
+    return _as_indexed(Identifier.from_cx(getattr(entry, "source_patient_id", "")))
+
+
+def _as_indexed(chart: Identifier) -> tuple[str, str]:
+    """(number, OID) of a chart as the index has it, however its sender spells the number."""
+    owner = network.facility_of_authority(chart.oid)
+    return owner.patient_ids.comparable(chart.value) if owner else chart.value, chart.oid
 
 
 def move_subscriptions(*, identifiers: Collection[Identifier], previous: str, current: str) -> None:
