@@ -1,4 +1,4 @@
-"""Finding people (PDQ). Keys are written by ``services.charts`` and asked by ``queries.people``.
+"""Finding people (PDQ). Keys are written by ``services.charts`` and asked by ``queries.conditions``.
 
 PostgreSQL compares them byte by byte (varchar_pattern_ops), as SQLite always does, so that a beginning is one range of
 the index. Like ``MatchKey`` they are written with their chart alone, and the database checks nothing of them.

@@ -1,6 +1,7 @@
 """What is asked of the patient index. Every question reads; the verbs that change anything are in ``services``.
 
 cross_references   who is who: from an identifier to the person and back (ITI-9, 45, 83)
+conditions         what is asked of a chart, as SQL
 people             who are the people of whom this is true? (ITI-21, 22, 47)
 reviewing          how the queue of doubtful pairs is doing
 spelling           one spelling for what is the same to a person who types

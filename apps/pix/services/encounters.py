@@ -23,8 +23,8 @@ from django.utils import timezone
 from apps.ids.rules import field_and_value, refuse_national_numbers
 from apps.network import queries as network
 from apps.pix.models import Encounter, EncounterDoctor, LocalIdentifier, Movement
+from apps.pix.queries.conditions import authority_text
 from apps.pix.queries.cross_references import find_authority
-from apps.pix.queries.people import authority_text
 from apps.pix.queries.spelling import spelled
 from apps.pix.services import feeding, linking
 from apps.pix.services.visits import ROLES, read_visit, write_visit

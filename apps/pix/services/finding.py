@@ -26,6 +26,7 @@ from apps.ids.models import is_provisional
 from apps.network import queries as network
 from apps.pix.models import Encounter, KeptAnswer, Person
 from apps.pix.queries import people, surviving_of
+from apps.pix.queries.conditions import visit_test
 from apps.pix.queries.people import CONSIDERED, Demands, FoundChart, FoundPeople
 from apps.pix.queries.spelling import spelled
 from apps.pix.services.visits import read_visit
@@ -214,7 +215,7 @@ def _with_visits(found: Sequence[_Found], query: DemographicsQuery) -> tuple[_Fo
     at all. ITI-21 by account number has one record of each person, with all its stays."""
     if not found or (query.visit is None and not query.accounts):
         return tuple(found)
-    test, parameters = people.visit_test(query.visit) if query.visit else ("k.state <> 'cancelled'", [])
+    test, parameters = visit_test(query.visit) if query.visit else ("k.state <> 'cancelled'", [])
     marks = ", ".join(["%s"] * len(found))
     sql = f"SELECT k.record_id, k.id FROM pix_encounter k WHERE k.record_id IN ({marks}) AND {test} ORDER BY k.id DESC"  # noqa: S608
     with connection.cursor() as cursor:
